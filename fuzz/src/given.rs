@@ -38,6 +38,7 @@ static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile {
     crl_url: "http://pki.example.com/crl/abababab-abab-abab-abab-abababababab/90.crl".into(),
     ocsp_url: "http://pki.example.com/ocsp".into(),
     ca_url: "http://pki.example.com/ca.crt".into(),
+    alternative_names: Vec::new(),
 });
 
 /// Converts the input into text. Base64 hides the structure from mutations. Therefore an input may

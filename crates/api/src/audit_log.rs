@@ -245,6 +245,10 @@ impl LogNames {
                 kind: "system".into(),
                 ..AuditActor::default()
             },
+            Actor::Offline => AuditActor {
+                kind: "offline".into(),
+                ..AuditActor::default()
+            },
         };
         AuditActor {
             ip_address: entry.by.address.map(|address| address.to_string().into()),

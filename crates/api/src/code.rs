@@ -5,8 +5,8 @@
 //! where its documentation or recorded answers name one. The others are our own: 1419 is about
 //! repeated requests, 1420 to 1449 about certificate requests, 1450 to 1469 about uploaded
 //! certificates, 1480 to 1486 about hostnames, 1500 to 1514 about imported CAs, 1520 to 1523 about
-//! enforcement points, 1530 to 1535 about searches, 1550 to 1556 about states of CAs, and 1560 to
-//! 1567 about adopted certificates.
+//! enforcement points, 1530 to 1535 about searches, 1540 to 1542 about issuance rules and the last
+//! token, 1550 to 1556 about states of CAs, and 1560 to 1567 about adopted certificates.
 
 use http::StatusCode;
 
@@ -193,6 +193,10 @@ codes! {
         "not an error: in `messages` of an issue, the CSR asks for names beside its subject, such \
          as DNS names, which the certificate does not have"
         => "put names that verifiers need into the subject";
+    LIFETIME_SHORTENED = 1448 [OK]
+        "a note, not an error: an issuance rule made the certificate end earlier than \
+         `validity_days` says"
+        => "renew it before it expires";
     BUNDLE_MALFORMED = 1450 [BAD_REQUEST]
         "the certificates are not PEM, too long or malformed, or a CA is not of X.509 version 3"
         => "send the PEM file unchanged, with CAs of version 3";
@@ -361,6 +365,16 @@ codes! {
     NOT_INDEXED = 1535 [SERVICE_UNAVAILABLE]
         "the server does not have all certificates of an earlier version in its index yet"
         => "wait; the message says how many certificates are in it";
+    ISSUANCE_RULE = 1540 [FORBIDDEN]
+        "an issuance rule of the zone or of the token does not permit the certificate. The message \
+         names the rule, its owner and the value"
+        => "change the request as the message says, or have the rule changed";
+    ISSUANCE_RULES_CORRUPT = 1541 [INTERNAL_SERVER_ERROR]
+        "the stored issuance rules of the zone or the token cannot be read, so nothing is issued"
+        => "replace the rules, and find the cause with `certgate check`";
+    LAST_TOKEN = 1542 [BAD_REQUEST]
+        "without this token, no token could create tokens"
+        => "create another one first, or confirm the change with `last_token=true` in the query";
     AUTHORITY_NOT_FOUND = 1550 [NOT_FOUND]
         "the account has no managed CA, or request of one, with this ID"
         => "list the CAs of the account";
@@ -533,6 +547,7 @@ fails again.
                 ("Tokens, zones and accounts", &[0..=1099]),
                 ("Client certificates", &[1400..=1419]),
                 ("Filtered lists", &[1530..=1539]),
+                ("Issuance rules and the last token", &[1540..=1549]),
                 ("All requests", &[6000..=u32::MAX]),
             ],
         },

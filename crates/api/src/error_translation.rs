@@ -1,5 +1,6 @@
 //! The one translation of the errors of the service to HTTP statuses and codes.
 
+use certgate_model::RuleName;
 use certgate_pki::{AdoptError, ChainError, CsrError, ImportError, PathError, PrivateKeyError};
 use certgate_service::{
     AccessError, AdoptionError, AdoptionLineError, AuthorityError, EnforcementPointError, Fault,
@@ -75,6 +76,15 @@ impl From<IssueError> for ApiError {
             }
             IssueError::AuthorityNotValid { .. } => Self::new(code::AUTHORITY_NOT_VALID, message),
             IssueError::QuotaReached { .. } => Self::new(code::QUOTA_REACHED, message),
+            IssueError::Rule { rule, .. } => {
+                let refused = Self::new(code::ISSUANCE_RULE, message);
+                match rule {
+                    RuleName::MaxLifetime => refused.at("/validity_days"),
+                    RuleName::CertificatesPerDay => refused,
+                    _ => refused.at("/csr"),
+                }
+            }
+            IssueError::RulesCorrupt { .. } => Self::new(code::ISSUANCE_RULES_CORRUPT, message),
             IssueError::NoZone => Self::no_tenant(),
             IssueError::KeyReused(_) => Self::new(code::IDEMPOTENCY_KEY_REUSED, message),
             IssueError::InDoubt {
@@ -273,7 +283,12 @@ impl From<TokenError> for ApiError {
             TokenError::ExceedsOwn(_) => {
                 Self::new(code::TOKEN_EXCEEDS_OWN, message).at("/policies")
             }
+            TokenError::ExceedsRules => {
+                Self::new(code::TOKEN_EXCEEDS_OWN, message).at("/issuance_rules")
+            }
+            TokenError::LastOne => Self::new(code::LAST_TOKEN, message),
             TokenError::NotEverything => Self::new(code::TOKEN_EXCEEDS_OWN, message),
+            TokenError::WrongMasterKey => Self::internal(message),
             TokenError::NotFound => {
                 let message = "API token not found: check the ID, or list the tokens of the user \
                                or account";

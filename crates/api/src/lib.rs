@@ -21,6 +21,7 @@ mod error_translation;
 mod extract;
 mod failure_log;
 mod followers;
+mod issuance_rules;
 mod json;
 mod large_answers;
 mod middleware;

@@ -177,6 +177,8 @@ pub(crate) fn user(user: &UserRecord) -> User<'_> {
     }
 }
 
+use crate::issuance_rules;
+
 /// Shows the membership of the user in an account, with the permissions of the caller.
 pub(crate) fn membership<'a>(caller: &Principal, record: &'a AccountRecord) -> Membership<'a> {
     let id = record.id;
@@ -216,6 +218,7 @@ pub(crate) fn token(now: Timestamp, token: &TokenRecord) -> Token<'_> {
         expires_on: token.expires_on.map(Time),
         policies: token.policies.iter().map(policy).collect(),
         condition: condition(token),
+        issuance_rules: issuance_rules::shown(&token.issuance_rules),
         value: None,
     }
 }

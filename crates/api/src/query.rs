@@ -132,7 +132,7 @@ impl<'a> Query<'a> {
     }
 
     /// Returns the value of a word, in any letter case.
-    fn choice<T: Copy>(
+    pub(crate) fn choice<T: Copy>(
         &self,
         name: &'static str,
         choices: &[(&str, T)],

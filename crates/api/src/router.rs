@@ -14,8 +14,8 @@ use crate::middleware::RequestLayer;
 use crate::routes::{
     account_tokens, accounts, adoption, api_key, audit, audit_logs, certificate_history,
     client_certificates, enforcement_points, enforcement_view, hostname_associations,
-    managed_authorities, managed_authority_requests, memberships, mtls_certificates, operations,
-    publication, revocation_feed, tokens, user, zones,
+    issuance_rules, managed_authorities, managed_authority_requests, memberships,
+    mtls_certificates, operations, publication, revocation_feed, tokens, user, zones,
 };
 use crate::state::Api;
 use crate::{code, openapi, response};
@@ -78,6 +78,7 @@ fn documented() -> OpenApiRouter<Api> {
             hostname_associations::list,
             hostname_associations::replace
         ))
+        .routes(routes!(issuance_rules::get, issuance_rules::replace))
         .routes(routes!(zones::list, zones::create))
         .routes(routes!(zones::get, zones::update, zones::delete))
         .routes(routes!(accounts::list, accounts::create))

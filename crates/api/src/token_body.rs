@@ -10,12 +10,17 @@ use certgate_wire::{
 };
 
 use crate::error::ApiError;
+use crate::issuance_rules::rules;
 
 /// Returns the token that the body describes.
 pub(crate) fn draft(body: CreateToken<'static>) -> Result<TokenDraft, ApiError> {
     let (allowed_addresses, refused_addresses) = match body.condition {
         Some(condition) => addresses(condition)?,
         None => Default::default(),
+    };
+    let issuance_rules = match body.issuance_rules {
+        Some(body) => Some(rules(body, "/issuance_rules")?.into()),
+        None => None,
     };
     let policies = body.policies.into_iter().enumerate();
     Ok(TokenDraft {
@@ -27,6 +32,7 @@ pub(crate) fn draft(body: CreateToken<'static>) -> Result<TokenDraft, ApiError> 
         allowed_addresses,
         refused_addresses,
         not_before: body.not_before.map(|time| time.0),
+        issuance_rules,
         expires_on: body.expires_on.map(|time| time.0),
     })
 }

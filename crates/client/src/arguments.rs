@@ -9,7 +9,7 @@ mod values;
 use std::fmt;
 use std::path::PathBuf;
 
-use certgate_model::{KeyAlgorithm, TokenId};
+use certgate_model::{KeyAlgorithm, Lifetime, NamePattern, Role, TokenId};
 use certgate_wire::AddressBlockText;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
@@ -396,6 +396,32 @@ pub enum ZoneCommand {
         #[arg(value_name = "NAME|ID")]
         zone: String,
     },
+    /// Show or replace the issuance rules of a zone
+    Rules {
+        /// The command.
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
+}
+
+/// `certgate zone rules …`
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Print the rules as JSON
+    Show {
+        /// Name or ID of the zone
+        #[arg(value_name = "NAME|ID")]
+        zone: String,
+    },
+    /// Replace the rules. A file with {} removes them
+    Set {
+        /// Name or ID of the zone
+        #[arg(value_name = "NAME|ID")]
+        zone: String,
+        /// JSON file with the rules, - for standard input
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
 }
 
 /// `certgate token …`
@@ -409,6 +435,9 @@ pub enum TokenCommand {
     Revoke {
         /// ID of the token
         id: String,
+        /// Revoke it although it is the last token that can create tokens
+        #[arg(long)]
+        yes: bool,
     },
     /// Verify that the server accepts your token
     Verify,
@@ -435,15 +464,61 @@ pub struct TokenCreateArgs {
     /// Name of the token
     pub name: String,
     /// Permission of the token, such as "SSL and Certificates Read". You can repeat it
-    #[arg(long = "permission", short, value_name = "NAME", required = true)]
+    #[arg(long = "permission", short, value_name = "NAME")]
+    #[arg(required_unless_present_any = ["role", "offline"], conflicts_with = "role")]
     pub permissions: Vec<String>,
+    /// Job of the token, instead of its permissions [default with --offline: admin]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub role: Option<RoleName>,
     /// Zone of the permissions, by name or ID. You can repeat it [default: every zone]
     #[arg(long = "zone", value_name = "NAME|ID")]
     pub zones: Vec<String>,
     /// End of the token, such as 90d, 2027-01-31 or 2027-01-31T12:00:00Z [default: never]
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     pub expires: Option<Moment>,
+    /// Create it without a token, on the server's machine, with the data directory or database URL
+    /// and the master key. The server may run. The audit log has an entry
+    #[arg(long, conflicts_with_all = ["only_names", "max_lifetime", "rules"])]
+    pub offline: bool,
+    /// Pattern of the common names that the token may issue, such as 'build-*'. You can repeat it
+    /// [default: any name]
+    #[arg(long = "only-name", value_name = "PATTERN")]
+    pub only_names: Vec<NamePattern>,
+    /// Longest lifetime of the certificates that the token issues, such as 7d or 8h [default: any]
+    #[arg(long, value_name = "TIME")]
+    pub max_lifetime: Option<Lifetime>,
+    /// JSON file with all issuance rules of the token, - for standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["only_names", "max_lifetime"])]
+    pub rules: Option<PathBuf>,
     /// Address or network (CIDR) that may use the token. You can repeat it [default: anywhere]
     #[arg(long = "allow-ip", value_name = "ADDRESS", value_parser = parse_network)]
     pub allow_ips: Vec<AddressBlockText<'static>>,
+}
+
+/// The name of a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleName {
+    /// Issues client certificates, and reads none
+    Issuer,
+    /// Issues, reads, revokes and restores client certificates
+    Operator,
+    /// Reads everything
+    Auditor,
+    /// Reports for an enforcement point that it has the revocations
+    Proxy,
+    /// Does everything
+    Admin,
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Issuer => Self::Issuer,
+            RoleName::Operator => Self::Operator,
+            RoleName::Auditor => Self::Auditor,
+            RoleName::Proxy => Self::Proxy,
+            RoleName::Admin => Self::Admin,
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod issue;
 mod managed;
 mod many;
 mod names;
+mod rules;
 mod search;
 mod token;
 mod wait;
@@ -21,7 +22,7 @@ mod zone;
 use self::cert::StatusRequest;
 use crate::arguments::{
     ApiKeyCommand, AuditListArgs, CaCommand, CertCommand, ClientArgs, ClientCommand, HostCommand,
-    TokenCommand, ZoneCommand,
+    RulesCommand, TokenCommand, ZoneCommand,
 };
 use crate::failure::Failure;
 use crate::output::Screen;
@@ -64,6 +65,10 @@ pub fn run(command: ClientCommand, context: &Context<'_>) -> Result<(), Failure>
                     zone::create(session, &name, account.named(), screen)
                 }
                 ZoneCommand::Delete { zone } => zone::delete(session, &zone, screen),
+                ZoneCommand::Rules { command } => match command {
+                    RulesCommand::Show { zone } => rules::show(session, &zone, screen),
+                    RulesCommand::Set { zone, file } => rules::set(session, &zone, &file, screen),
+                },
             }
         }
         ClientCommand::Token { client, command } => {
@@ -71,7 +76,7 @@ pub fn run(command: ClientCommand, context: &Context<'_>) -> Result<(), Failure>
             match command {
                 TokenCommand::Create(arguments) => token::create(session, &arguments, screen),
                 TokenCommand::List => token::list(session, screen),
-                TokenCommand::Revoke { id } => token::revoke(session, &id, screen),
+                TokenCommand::Revoke { id, yes } => token::revoke(session, &id, yes, screen),
                 TokenCommand::Verify => token::verify(session, screen),
                 TokenCommand::ApiKey { command } => match command {
                     ApiKeyCommand::Create => token::create_api_key(session, screen),

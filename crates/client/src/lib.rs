@@ -16,7 +16,8 @@ mod session;
 mod testing;
 
 pub use arguments::{
-    AuditListArgs, ClientArgs, ClientCommand, Format, FormatParser, parse_duration,
+    AuditListArgs, ClientArgs, ClientCommand, Format, FormatParser, TokenCommand, TokenCreateArgs,
+    parse_duration,
 };
 pub use commands::{audit, run};
 pub use durable::{Existing, write_file};

@@ -12,15 +12,19 @@ pub enum Actor {
     ApiKey(UserId),
     /// The server itself.
     System,
+    /// An operator on the server's machine, with the master key and without a token.
+    Offline,
 }
 
 impl Actor {
-    /// The stored form, by which queries filter: 0, 1 or 2, and the ID. The server has no ID.
+    /// The stored form, by which queries filter: 0 to 3, and the ID. The server and an
+    /// operator without a token have no ID.
     pub const fn code(&self) -> (u8, Option<&[u8; 16]>) {
         match self {
             Self::Token(id) => (0, Some(id.as_bytes())),
             Self::ApiKey(id) => (1, Some(id.as_bytes())),
             Self::System => (2, None),
+            Self::Offline => (3, None),
         }
     }
 
@@ -30,18 +34,20 @@ impl Actor {
             (0, Some(id)) => Some(Self::Token(TokenId::from_bytes(id))),
             (1, Some(id)) => Some(Self::ApiKey(UserId::from_bytes(id))),
             (2, None) => Some(Self::System),
+            (3, None) => Some(Self::Offline),
             _ => None,
         }
     }
 }
 
-/// Writes `token:` or `api_key:` and the ID, or `system`.
+/// Writes `token:` or `api_key:` and the ID, `system` or `offline`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Token(id) => write!(f, "token:{id}"),
             Self::ApiKey(id) => write!(f, "api_key:{id}"),
             Self::System => f.write_str("system"),
+            Self::Offline => f.write_str("offline"),
         }
     }
 }
@@ -358,6 +364,7 @@ mod tests {
             Actor::Token(TokenId::from_bytes([1; 16])),
             Actor::ApiKey(UserId::from_bytes([2; 16])),
             Actor::System,
+            Actor::Offline,
         ] {
             let (kind, id) = actor.code();
             assert_eq!(Actor::from_code(kind, id.copied()), Some(actor));

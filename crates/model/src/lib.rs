@@ -11,12 +11,15 @@ mod enforcement_point;
 mod hex;
 mod history;
 mod id;
+mod issuance_rules;
+mod lifetime;
 mod lock;
 mod mtls_certificate;
 mod page;
 mod policies;
 mod random;
 mod reason;
+mod role;
 mod search;
 mod status;
 mod summary;
@@ -50,6 +53,12 @@ pub use id::{
     AccountId, AuthorityId, CertificateId, EnforcementPointId, MtlsCertificateId, ParseIdError,
     TokenId, UserId, ZoneId,
 };
+pub use issuance_rules::{
+    AlternativeName, AlternativeNameRules, BeyondRules, BrokenRule, Counted, IssuanceRules,
+    KeyType, NamePattern, PATTERN_CHARS_MAX, PatternError, RequestedCertificate, RuleName,
+    StoredRules, SubjectAttribute, UnknownKeyType, UnknownSubjectAttribute,
+};
+pub use lifetime::{Lifetime, NotALifetime};
 pub use lock::lock;
 pub use mtls_certificate::MtlsCertificateRecord;
 pub use page::{
@@ -59,6 +68,7 @@ pub use page::{
 pub use policies::{Place, allow_grant, allows, visible};
 pub use random::Random;
 pub use reason::RevocationReason;
+pub use role::Role;
 pub use search::{
     CONTAINS_MIN, CertificateFilter, CertificateOrder, CertificateSearch, Continuation, FoldedName,
     ID_PREFIX_MIN, INDEXED_NAME_MAX, IdRange, MATCHES_MAX, MatchCount, NameMatch, SearchOutcome,

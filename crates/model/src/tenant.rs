@@ -1,4 +1,4 @@
-use crate::{AccountId, KeyAlgorithm, Timestamp, UserId, ZoneId};
+use crate::{AccountId, KeyAlgorithm, StoredRules, Timestamp, UserId, ZoneId};
 
 /// The installation. The first start creates it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,6 +195,8 @@ pub struct ZoneRecord {
     pub account_name: String,
     /// Its properties.
     pub properties: ZoneProperties,
+    /// The limits on its certificates.
+    pub issuance_rules: StoredRules,
     /// The time of its creation.
     pub created_on: Timestamp,
     /// The time of its last change.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::{AccountId, Timestamp, TokenId, UserId, ZoneId};
+use crate::{AccountId, StoredRules, Timestamp, TokenId, UserId, ZoneId};
 
 /// The type of resource to which a permission group applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,6 +197,32 @@ impl PermissionGroup {
         )
     }
 
+    /// Returns true if the permission is one to read.
+    pub const fn is_read(self) -> bool {
+        match self {
+            Self::AccountApiTokensRead
+            | Self::AccountSettingsRead
+            | Self::AccountSslAndCertificatesRead
+            | Self::ApiTokensRead
+            | Self::ClientCertificatesRead
+            | Self::EnforcementPointsRead
+            | Self::SslAndCertificatesRead
+            | Self::UserDetailsRead
+            | Self::ZoneRead => true,
+            Self::AccountApiTokensWrite
+            | Self::AccountSettingsWrite
+            | Self::AccountSslAndCertificatesWrite
+            | Self::ApiTokensWrite
+            | Self::ClientCertificatesIssue
+            | Self::ClientCertificatesRestore
+            | Self::ClientCertificatesRevoke
+            | Self::EnforcementPointsWrite
+            | Self::SslAndCertificatesWrite
+            | Self::UserDetailsWrite
+            | Self::ZoneWrite => false,
+        }
+    }
+
     /// Returns true if `self` grants `needed`: it is the same, or `needed` is the read permission
     /// of the write permission `self`, or a part of the group `self` of Cloudflare.
     pub fn includes(self, needed: Self) -> bool {
@@ -350,6 +376,33 @@ pub struct AddressBlock {
     pub prefix_length: u8,
 }
 
+impl AddressBlock {
+    /// Returns true if the address is in the block.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.includes_network(address, u8::MAX)
+    }
+
+    /// Returns true if every address of `other` is in the block.
+    pub fn includes(&self, other: &Self) -> bool {
+        self.includes_network(other.address, other.prefix_length)
+    }
+
+    fn includes_network(&self, address: IpAddr, prefix_length: u8) -> bool {
+        let differs = |own: u128, other: u128, bits: u8| {
+            let host_bits = u32::from(bits.saturating_sub(self.prefix_length));
+            (own ^ other).checked_shr(host_bits).unwrap_or_default() != 0
+        };
+        let is_same_network = match (self.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                !differs(own.to_bits().into(), other.to_bits().into(), 32)
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => !differs(own.to_bits(), other.to_bits(), 128),
+            _ => false,
+        };
+        is_same_network && self.prefix_length <= prefix_length
+    }
+}
+
 /// The state of a token, independent of its dates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenState {
@@ -392,6 +445,8 @@ pub struct TokenRecord {
     pub allowed_addresses: Vec<AddressBlock>,
     /// The addresses from which callers must not use it.
     pub refused_addresses: Vec<AddressBlock>,
+    /// The limits on the certificates that it issues.
+    pub issuance_rules: StoredRules,
     /// The start of its validity, inclusive.
     pub not_before: Option<Timestamp>,
     /// The end of its validity, exclusive.
@@ -431,6 +486,27 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<Resource>(), Err(UnknownResource), "{bad}");
         }
+    }
+
+    #[test]
+    fn blocks_contain_addresses_and_smaller_blocks() {
+        let block = |address: &str, prefix_length| AddressBlock {
+            text: String::new(),
+            address: address.parse().unwrap(),
+            prefix_length,
+        };
+        let ten = block("10.0.0.0", 8);
+        assert!(ten.contains("10.255.0.1".parse().unwrap()));
+        assert!(!ten.contains("11.0.0.1".parse().unwrap()));
+        assert!(!ten.contains("::ffff:10.0.0.1".parse().unwrap()));
+        assert!(ten.includes(&ten) && ten.includes(&block("10.1.2.3", 32)));
+        assert!(!ten.includes(&block("10.0.0.0", 7)) && !ten.includes(&block("11.0.0.0", 9)));
+        for (every, address) in [("0.0.0.0", "255.0.0.1"), ("::", "ffff::1")] {
+            assert!(block(every, 0).contains(address.parse().unwrap()));
+        }
+        let six = block("2001:db8::", 32);
+        assert!(six.contains("2001:db8:ffff::1".parse().unwrap()));
+        assert!(!six.includes(&block("2001:db9::", 48)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use certgate_model::SubjectFields;
+use certgate_model::{AlternativeName, KeyType, SubjectFields};
 
 use crate::csr_error::{CSR_BYTES_MAX, CsrError};
 use crate::public_key::{PublicKey, with_rsa_parameters};
@@ -21,7 +21,10 @@ pub struct CheckedCsr {
     completed_spki: Option<Vec<u8>>,
     fields: SubjectFields,
     key_identifier: [u8; 20],
+    key_type: KeyType,
     names: Vec<String>,
+    /// Content of the attributes, which is perhaps not DER.
+    attributes: Range<usize>,
 }
 
 impl CheckedCsr {
@@ -50,9 +53,25 @@ impl CheckedCsr {
     }
 
     /// The names that the request asks for beside its subject, as short printable texts such as
-    /// `DNS:a.example`. A certificate does not have them.
+    /// `DNS:a.example`. A certificate has those that issuance rules permit, as a rule none.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Returns the names that the request asks for, as [`CheckedCsr::names`] does, without those
+    /// that its certificate has.
+    pub fn names_beyond(&self, copied: &[AlternativeName]) -> Vec<String> {
+        requested_names(self.attributes_der(), copied)
+    }
+
+    /// The type of the key in issuance rules.
+    pub fn key_type(&self) -> KeyType {
+        self.key_type
+    }
+
+    /// The content of the attributes, which is perhaps not DER.
+    pub(crate) fn attributes_der(&self) -> &[u8] {
+        &self.der[self.attributes.clone()]
     }
 
     /// The subject key identifier: SHA-1 of the public key bits (RFC 5280 §4.2.1.2, method 1).
@@ -98,13 +117,19 @@ pub(crate) fn read_verified(text: &str) -> Result<CheckedCsr, CsrError> {
     };
     let (subject, spki) = (place(info.subject.raw), place(info.spki.raw));
     let key_identifier = key.key_identifier();
+    let attributes = match info.attributes {
+        [] => 0..0,
+        found => place(found),
+    };
     Ok(CheckedCsr {
         subject,
         spki,
         completed_spki: with_rsa_parameters(info.spki.raw),
         fields,
         key_identifier,
-        names: requested_names(info.attributes),
+        key_type: key.key_type(),
+        names: requested_names(info.attributes, &[]),
+        attributes,
         der,
     })
 }

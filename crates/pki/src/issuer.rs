@@ -151,8 +151,8 @@ impl fmt::Debug for Prepared<'_> {
 /// Validates the path of the certificate as a verifier would, builds it, then lints it.
 ///
 /// An empty subject is copied like any other. RFC 5280 §4.1.2.6 requires a critical subjectAltName
-/// for it, but the API accepts such a request, and the request has no name to put there. Strict
-/// verifiers report this one known violation.
+/// for it, but the API accepts such a request even if no rule permits it a name to put there.
+/// Strict verifiers report this one known violation.
 pub fn prepare<'a>(
     issuer: &'a Issuer,
     csr: &CheckedCsr,
@@ -167,7 +167,8 @@ pub fn prepare<'a>(
         validity,
         profile,
     )?;
-    issuer.rules.check(csr.subject_der())?;
+    let names = &profile.alternative_names;
+    issuer.rules.check_names(csr.subject_der(), names)?;
     let ski = csr.ski();
     let tbs = write_tbs(&issuer.parts, csr, serial, validity, profile);
     lint(&tbs, &issuer.parts, csr, serial, validity, profile)?;

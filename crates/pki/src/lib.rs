@@ -10,6 +10,7 @@
 //! [`sign`] takes the [`Prepared`] certificate by value.
 
 mod adopted;
+mod alternative_name;
 mod authority;
 mod certificate;
 mod chain;
@@ -38,6 +39,7 @@ mod profile;
 mod pss;
 mod public_key;
 mod request_text;
+mod requested;
 mod requested_names;
 mod rights;
 mod searched;
@@ -77,6 +79,7 @@ pub use presented::PresentedCertificate;
 pub use private_key::{PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key};
 pub use profile::{Profile, Validity};
 pub use public_key::verifies_short_pss;
+pub use requested::certificate_alternative_names;
 pub use searched::{read_chain, read_chain_of_known_keys, read_csr, read_csr_of_known_key};
 pub use signing::SignError;
 pub use stored::{StoredAuthority, contradicts_uploaded};

@@ -4,8 +4,9 @@
 //! The lint shares the DER cursor with the code that built the certificate, but not the encoder. It
 //! finds each expected value by reading.
 
-use certgate_model::{SerialNumber, Timestamp};
+use certgate_model::{AlternativeName, SerialNumber, Timestamp};
 
+use crate::alternative_name::{alternative_name, is_well_formed};
 use crate::certificate::{Extension, TbsParts};
 use crate::csr::CheckedCsr;
 use crate::oid;
@@ -64,6 +65,9 @@ pub enum LintError {
          characters"
     )]
     Url(&'static str),
+    /// A subject alternative name is malformed, or of a kind that no certificate has.
+    #[error("a subject alternative name is not a DNS name, e-mail address, URI or IP address")]
+    AlternativeName,
     /// The certificate differs from the profile.
     #[error("the certificate to be signed has an unexpected {0}")]
     Content(&'static str),
@@ -94,7 +98,11 @@ pub(crate) fn check_request(
     }
     check_url("CRL", &profile.crl_url)?;
     check_url("OCSP", &profile.ocsp_url)?;
-    check_url("CA certificate", &profile.ca_url)
+    check_url("CA certificate", &profile.ca_url)?;
+    match profile.alternative_names.iter().all(is_well_formed) {
+        true => Ok(()),
+        false => Err(LintError::AlternativeName),
+    }
 }
 
 pub(crate) fn check_serial(serial: SerialNumber) -> Result<(), LintError> {
@@ -234,6 +242,14 @@ pub(crate) fn lint(
         "authority information access",
         &|value| read_access(value) == Ok([profile.ocsp_url.as_bytes(), profile.ca_url.as_bytes()]),
     )?;
+    if !profile.alternative_names.is_empty() {
+        next(
+            oid::SUBJECT_ALT_NAME,
+            csr.is_subject_empty(),
+            "subject alternative name",
+            &|value| read_alternative_names(value).as_ref() == Ok(&profile.alternative_names),
+        )?;
+    }
     must(
         matches!(extensions.next(), Ok(None)),
         "extension after the last one",
@@ -250,6 +266,16 @@ fn innermost<'a>(value: &'a [u8], outside: &[u8], inside: u8) -> Result<&'a [u8]
         cursor.end()?;
     }
     Ok(content)
+}
+
+/// Reads the names of a subjectAltName extension (RFC 5280 §4.2.1.6).
+fn read_alternative_names(value: &[u8]) -> Result<Vec<AlternativeName>, NotDer> {
+    let mut names = Cursor::new(innermost(value, &[], tag::SEQUENCE)?);
+    let mut read = Vec::new();
+    while !names.is_empty() {
+        read.push(alternative_name(names.any()?));
+    }
+    Ok(read)
 }
 
 /// Reads the addresses of the OCSP responder and of the CA's certificate.
@@ -291,6 +317,7 @@ mod tests {
             crl_url: "http://x/crl".into(),
             ocsp_url: "http://x/ocsp".into(),
             ca_url: "http://x/ca.crt".into(),
+            alternative_names: Vec::new(),
         }
     }
 
@@ -311,7 +338,16 @@ mod tests {
             not_before: NOW,
             not_after: NOW.plus_days(9_000),
         };
-        let profile = profile();
+        let profile = Profile {
+            alternative_names: vec![
+                AlternativeName::Dns("a.example".to_owned()),
+                AlternativeName::Email("a@b.example".to_owned()),
+                AlternativeName::Uri("spiffe://a/b".to_owned()),
+                AlternativeName::Ip("192.0.2.1".parse().unwrap()),
+                AlternativeName::Ip("2001:db8::1".parse().unwrap()),
+            ],
+            ..profile()
+        };
         let judge = |tbs: &[u8]| lint(tbs, &issuer, &csr, SERIAL, validity, &profile);
 
         let tbs = write_tbs(&issuer, &csr, SERIAL, validity, &profile);
@@ -371,6 +407,11 @@ mod tests {
         };
         let access = "authority information access";
         differs(&csr, SERIAL, validity, &ocsp, access);
+        let named = Profile {
+            alternative_names: vec![AlternativeName::Dns("a.example".to_owned())],
+            ..profile.clone()
+        };
+        differs(&csr, SERIAL, validity, &named, "subject alternative name");
         let ca = Profile {
             ca_url: "http://y/ca.crt".into(),
             ..profile.clone()

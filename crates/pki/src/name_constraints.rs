@@ -1,5 +1,7 @@
 //! Name constraints of CAs (RFC 5280 §4.2.1.10), for the names that client certificates have: the
-//! subject, and e-mail addresses and host names in it.
+//! subject, e-mail addresses and host names in it, and subject alternative names.
+
+use certgate_model::AlternativeName;
 
 use crate::oid;
 use crate::subject::{ComparableName, LetterCase, read_attribute, read_text};
@@ -13,8 +15,8 @@ pub(crate) struct NameConstraints {
 
 const BOUNDED: &str = "they have a minimum or maximum, which verifiers reject";
 
-/// Subtrees of one kind each. Those of other kinds, such as addresses, constrain no name of a
-/// client certificate.
+/// Subtrees of one kind each. Those of other kinds, such as directory names of other forms,
+/// constrain no name of a client certificate.
 #[derive(Default)]
 struct Subtrees {
     directory: Vec<Vec<u8>>,
@@ -22,6 +24,9 @@ struct Subtrees {
     email: Vec<String>,
     /// Tags of subtrees with a minimum or maximum: verifiers reject each name of these kinds.
     bounded: Vec<u8>,
+    /// True if there are subtrees of URIs, and of IP addresses.
+    has_uris: bool,
+    has_addresses: bool,
 }
 
 impl NameConstraints {
@@ -76,6 +81,42 @@ impl NameConstraints {
             }
         }
         Ok(())
+    }
+
+    /// Checks a subject alternative name. Constraints of URIs and IP addresses are not evaluated:
+    /// below a CA that has some, no certificate has such names.
+    pub fn check_alternative(&self, name: &AlternativeName) -> Result<(), String> {
+        let (permitted, excluded) = (&self.permitted, &self.excluded);
+        let bounded = |kind| match self.is_bounded(kind) {
+            true => Err(BOUNDED.to_owned()),
+            false => Ok(()),
+        };
+        let unless = |is_constrained: bool, kind: u8, names: &str| match is_constrained {
+            true => Err(format!(
+                "they constrain {names}, which certgate does not evaluate"
+            )),
+            false => bounded(kind),
+        };
+        match name {
+            AlternativeName::Dns(name) => {
+                bounded(tag::CONTEXT_2)?;
+                check_text("host name", name, &permitted.dns, &excluded.dns, host_is_in)
+            }
+            AlternativeName::Email(address) => {
+                bounded(tag::CONTEXT_1)?;
+                let (permitted, excluded) = (&permitted.email, &excluded.email);
+                check_text("e-mail address", address, permitted, excluded, email_is_in)
+            }
+            AlternativeName::Uri(_) => {
+                let is_constrained = permitted.has_uris || excluded.has_uris;
+                unless(is_constrained, tag::CONTEXT_6, "URIs")
+            }
+            AlternativeName::Ip(_) => {
+                let is_constrained = permitted.has_addresses || excluded.has_addresses;
+                unless(is_constrained, tag::CONTEXT_7, "IP addresses")
+            }
+            AlternativeName::Other(_) => Ok(()),
+        }
     }
 
     fn check_directory(&self, subject: &[u8]) -> Result<Result<(), String>, NotDer> {
@@ -149,14 +190,10 @@ fn check_text(
         .flat_map(char::escape_default)
         .collect();
     if !permitted.is_empty() && !within(permitted) {
-        return Err(format!(
-            "the {kind} {shown} in the subject is not in a permitted subtree"
-        ));
+        return Err(format!("the {kind} {shown} is not in a permitted subtree"));
     }
     match within(excluded) {
-        true => Err(format!(
-            "the {kind} {shown} in the subject is in an excluded subtree"
-        )),
+        true => Err(format!("the {kind} {shown} is in an excluded subtree")),
         false => Ok(()),
     }
 }
@@ -189,6 +226,8 @@ impl Subtrees {
                     ComparableName::read(base.content).map_err(|_| MALFORMED)?;
                     subtrees.directory.push(base.content.to_vec());
                 }
+                tag::CONTEXT_6 => subtrees.has_uris = true,
+                tag::CONTEXT_7 => subtrees.has_addresses = true,
                 _ => {}
             }
         }

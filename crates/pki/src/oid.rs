@@ -95,6 +95,14 @@ oids! {
     SHA512 = "2.16.840.1.101.3.4.2.3";
 }
 
+/// Writes the dotted form of an object identifier from outside.
+pub(crate) fn dotted(content: &[u8]) -> String {
+    match ObjectIdentifier::<39>::from_bytes(content) {
+        Ok(id) => id.to_string(),
+        Err(_) => "an object identifier that is too long to show".to_owned(),
+    }
+}
+
 /// Writes the dotted form of an object identifier from outside, with its name if it is in the
 /// table.
 pub(crate) fn shown(content: &[u8]) -> String {

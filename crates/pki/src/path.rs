@@ -1,6 +1,8 @@
 //! Path validation (RFC 5280 §6.1): the rules of a CA's certificate for the certificates below it,
 //! as verifiers apply them.
 
+use certgate_model::AlternativeName;
+
 use crate::certificate::Extensions;
 use crate::name_constraints::NameConstraints;
 use crate::oid;
@@ -106,6 +108,19 @@ impl PathRules {
             Some(constraints) => constraints.check(subject).map_err(PathError::Name),
             None => Ok(()),
         }
+    }
+
+    /// Checks that verifiers accept a certificate with this subject, a Name in DER, and these
+    /// subject alternative names.
+    pub fn check_names(&self, subject: &[u8], names: &[AlternativeName]) -> Result<(), PathError> {
+        self.check(subject)?;
+        let Some(constraints) = &self.name_constraints else {
+            return Ok(());
+        };
+        names
+            .iter()
+            .try_for_each(|name| constraints.check_alternative(name))
+            .map_err(PathError::Name)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The certificate profile: every field and extension of a client certificate, in order.
 
-use certgate_model::{SerialNumber, SignatureAlgorithm, Timestamp};
+use core::net::IpAddr;
+
+use certgate_model::{AlternativeName, SerialNumber, SignatureAlgorithm, Timestamp};
 
 use crate::certificate::{Criticality, write_extension, write_validity, write_version};
 use crate::csr::CheckedCsr;
@@ -8,7 +10,8 @@ use crate::key::algorithm_identifier;
 use crate::oid;
 use crate::tlv::{self, tag};
 
-/// The addresses in a client certificate that lead to its revocation status and to its CA.
+/// The addresses in a client certificate that lead to its revocation status and to its CA, and its
+/// names beside the subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// Address of the CRL that covers the certificate (RFC 5280 §4.2.1.13).
@@ -17,6 +20,8 @@ pub struct Profile {
     pub ocsp_url: String,
     /// Address of the CA's certificate, DER (RFC 5280 §4.2.2.1).
     pub ca_url: String,
+    /// The subject alternative names (RFC 5280 §4.2.1.6). As a rule there are none.
+    pub alternative_names: Vec<AlternativeName>,
 }
 
 /// The validity of a certificate (RFC 5280 §4.1.2.5).
@@ -109,7 +114,7 @@ pub(crate) fn write_tbs(
         out.extend_from_slice(csr.spki_der());
         tlv::write_with(out, tag::CONTEXT_3_CONSTRUCTED, |out| {
             tlv::write_with(out, tag::SEQUENCE, |out| {
-                write_extensions(out, issuer, &csr.ski(), profile)
+                write_extensions(out, issuer, csr, profile)
             });
         });
     });
@@ -119,11 +124,11 @@ pub(crate) fn write_tbs(
 /// Room for everything in a TBSCertificate except names, key and addresses, in octets.
 const TBS_REST_BYTES: usize = 384;
 
-fn write_extensions(out: &mut Vec<u8>, issuer: &IssuerParts, ski: &[u8; 20], profile: &Profile) {
+fn write_extensions(out: &mut Vec<u8>, issuer: &IssuerParts, csr: &CheckedCsr, profile: &Profile) {
     use Criticality::NotCritical;
     out.extend_from_slice(&issuer.before_ski);
     write_extension(out, oid::SUBJECT_KEY_IDENTIFIER, NotCritical, |out| {
-        tlv::write(out, tag::OCTET_STRING, ski);
+        tlv::write(out, tag::OCTET_STRING, &csr.ski());
     });
     out.extend_from_slice(&issuer.authority_key_identifier);
     // CRLDistributionPoints ::= SEQUENCE OF { distributionPoint [0] { fullName [0] { URI [6] } } }
@@ -149,6 +154,37 @@ fn write_extensions(out: &mut Vec<u8>, issuer: &IssuerParts, ski: &[u8; 20], pro
             }
         });
     });
+    if !profile.alternative_names.is_empty() {
+        // RFC 5280 §4.1.2.6: critical if the subject is empty.
+        let criticality = match csr.is_subject_empty() {
+            true => Criticality::Critical,
+            false => NotCritical,
+        };
+        write_extension(out, oid::SUBJECT_ALT_NAME, criticality, |out| {
+            tlv::write_with(out, tag::SEQUENCE, |out| {
+                for name in &profile.alternative_names {
+                    write_alternative_name(out, name);
+                }
+            });
+        });
+    }
+}
+
+/// Appends a GeneralName (RFC 5280 §4.2.1.6). A name of another kind appends nothing: `prepare` has
+/// refused it.
+fn write_alternative_name(out: &mut Vec<u8>, name: &AlternativeName) {
+    match name {
+        AlternativeName::Email(address) => tlv::write(out, tag::CONTEXT_1, address.as_bytes()),
+        AlternativeName::Dns(name) => tlv::write(out, tag::CONTEXT_2, name.as_bytes()),
+        AlternativeName::Uri(uri) => tlv::write(out, tag::CONTEXT_6, uri.as_bytes()),
+        AlternativeName::Ip(IpAddr::V4(address)) => {
+            tlv::write(out, tag::CONTEXT_7, &address.octets());
+        }
+        AlternativeName::Ip(IpAddr::V6(address)) => {
+            tlv::write(out, tag::CONTEXT_7, &address.octets());
+        }
+        AlternativeName::Other(_) => {}
+    }
 }
 
 /// Appends `distributionPoint [0] { fullName [0] { URI [6] } }` (RFC 5280 §4.2.1.13).

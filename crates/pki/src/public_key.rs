@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use aws_lc_rs::digest::Algorithm;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
+use certgate_model::KeyType;
 
 use crate::csr_error::CsrError;
 use crate::digest;
@@ -110,6 +111,20 @@ impl<'a> PublicKey<'a> {
     /// The subject key identifier: SHA-1 of the public key bits (RFC 5280 §4.2.1.2, method 1).
     pub fn key_identifier(&self) -> [u8; 20] {
         digest::key_identifier(self.bits)
+    }
+
+    /// The type of the key in issuance rules.
+    pub fn key_type(&self) -> KeyType {
+        match self.kind {
+            PublicKeyKind::Rsa => {
+                let bits = self.rsa_modulus().map_or(0, bit_length);
+                KeyType::Rsa(Some(u32::try_from(bits).unwrap_or(u32::MAX)))
+            }
+            PublicKeyKind::P256 => KeyType::P256,
+            PublicKeyKind::P384 => KeyType::P384,
+            PublicKeyKind::P521 => KeyType::P521,
+            PublicKeyKind::Ed25519 => KeyType::Ed25519,
+        }
     }
 
     /// The kind of the key.

@@ -1,27 +1,29 @@
-//! The names that a request asks for beside its subject. A certificate does not have them, and the
-//! requester must know.
+//! The names that a request asks for beside its subject. A certificate has only those that issuance
+//! rules permit, and the requester must know the others.
 
-use core::net::{Ipv4Addr, Ipv6Addr};
+use certgate_model::AlternativeName;
 
+use crate::alternative_name::{alternative_name, short, shown_name, text};
 use crate::oid;
-use crate::subject::read_text;
 use crate::tlv::{Cursor, NotDer, Tlv, tag};
 
 /// Most names that an answer shows. A request of 16 KiB can have a thousand.
 const NAMES_MAX: usize = 10;
 
-/// Most characters of a name that an answer shows: a DNS name has at most 253.
-const NAME_CHARS_MAX: usize = 80;
-
-/// Lists names in the attributes of a request, which may have any content: the rest after a value
-/// that cannot be read is skipped.
-pub(crate) fn requested_names(attributes: &[u8]) -> Vec<String> {
+/// Lists names in the attributes of a request, except those that its certificate has. Attributes
+/// may have any content: the rest after a value that cannot be read is skipped.
+pub(crate) fn requested_names(attributes: &[u8], copied: &[AlternativeName]) -> Vec<String> {
     let mut names = Vec::new();
-    let mut attributes = Cursor::new(attributes);
-    while let Ok(attribute) = attributes.any_length() {
-        // An attribute that cannot be read may follow one with names.
-        let _ = read_attribute(attribute, &mut names);
-    }
+    for_each_name(attributes, &mut |name| match name {
+        Name::Alternative(Some(name)) => {
+            let is_copied = !copied.is_empty() && copied.contains(&alternative_name(name));
+            if !is_copied {
+                names.push(shown_name(name));
+            }
+        }
+        Name::Alternative(None) => names.push("subjectAltName (it cannot be read)".to_owned()),
+        Name::Unstructured(kind, value) => names.push(short(kind, text(value))),
+    });
     let more = names.len().saturating_sub(NAMES_MAX);
     names.truncate(NAMES_MAX);
     if more > 0 {
@@ -30,7 +32,36 @@ pub(crate) fn requested_names(attributes: &[u8]) -> Vec<String> {
     names
 }
 
-fn read_attribute(attribute: Tlv<'_>, names: &mut Vec<String>) -> Result<(), NotDer> {
+/// Calls `found` with each subject alternative name of the attributes of a request, and with `None`
+/// for an extension of such names that has none that can be read.
+pub(crate) fn for_each_alternative<'a>(
+    attributes: &'a [u8],
+    found: &mut impl FnMut(Option<Tlv<'a>>),
+) {
+    for_each_name(attributes, &mut |name| {
+        if let Name::Alternative(name) = name {
+            found(name);
+        }
+    });
+}
+
+/// A name that a request asks for.
+enum Name<'a> {
+    /// A GeneralName; `None` for an extension that cannot be read.
+    Alternative(Option<Tlv<'a>>),
+    /// An attribute of PKCS #9 with its value.
+    Unstructured(&'static str, Tlv<'a>),
+}
+
+fn for_each_name<'a>(attributes: &'a [u8], found: &mut impl FnMut(Name<'a>)) {
+    let mut attributes = Cursor::new(attributes);
+    while let Ok(attribute) = attributes.any_length() {
+        // An attribute that cannot be read may follow one with names.
+        let _ = read_attribute(attribute, found);
+    }
+}
+
+fn read_attribute<'a>(attribute: Tlv<'a>, found: &mut impl FnMut(Name<'a>)) -> Result<(), NotDer> {
     let mut attribute = Cursor::new(attribute.content);
     let kind = attribute.expect_any_length(tag::OID)?.content;
     let mut values = Cursor::new(attribute.any_length()?.content);
@@ -39,93 +70,36 @@ fn read_attribute(attribute: Tlv<'_>, names: &mut Vec<String>) -> Result<(), Not
             oid::EXTENSION_REQUEST | oid::MICROSOFT_EXTENSIONS => {
                 let mut extensions = Cursor::new(value.content);
                 while let Ok(extension) = extensions.any_length() {
-                    let _ = read_extension(extension, names);
+                    let _ = read_extension(extension, found);
                 }
             }
-            oid::UNSTRUCTURED_NAME => push(names, "unstructuredName", text(value)),
-            oid::UNSTRUCTURED_ADDRESS => push(names, "unstructuredAddress", text(value)),
+            oid::UNSTRUCTURED_NAME => found(Name::Unstructured("unstructuredName", value)),
+            oid::UNSTRUCTURED_ADDRESS => found(Name::Unstructured("unstructuredAddress", value)),
             _ => {}
         }
     }
     Ok(())
 }
 
-fn read_extension(extension: Tlv<'_>, names: &mut Vec<String>) -> Result<(), NotDer> {
+fn read_extension<'a>(extension: Tlv<'a>, found: &mut impl FnMut(Name<'a>)) -> Result<(), NotDer> {
     let mut extension = Cursor::new(extension.content);
     if extension.expect_any_length(tag::OID)?.content != oid::SUBJECT_ALT_NAME {
         return Ok(());
     }
     extension.optional_any_length(tag::BOOLEAN)?;
     let value = extension.expect_any_length(tag::OCTET_STRING)?;
-    let before = names.len();
+    let mut is_read = false;
     if let Ok(alternative) = Cursor::new(value.content).expect_any_length(tag::SEQUENCE) {
         let mut alternatives = Cursor::new(alternative.content);
         while let Ok(name) = alternatives.any_length() {
-            let (kind, shown) = general_name(name);
-            push(names, kind, shown);
+            found(Name::Alternative(Some(name)));
+            is_read = true;
         }
     }
-    if names.len() == before {
-        names.push("subjectAltName (it cannot be read)".to_owned());
+    if !is_read {
+        found(Name::Alternative(None));
     }
     Ok(())
-}
-
-/// Names the kind of a GeneralName (RFC 5280 §4.2.1.6), and its text if it has one.
-fn general_name(name: Tlv<'_>) -> (&'static str, Option<String>) {
-    let plain = || Some(String::from_utf8_lossy(name.content).into_owned());
-    match name.tag {
-        0x81 => ("email", plain()),
-        0x82 => ("DNS", plain()),
-        tag::CONTEXT_6 => ("URI", plain()),
-        0x87 => ("IP", address(name.content)),
-        0x88 => ("registered ID", Some(oid::shown(name.content))),
-        0xa4 => ("directory name", None),
-        tag::CONTEXT_0_CONSTRUCTED => other_name(name.content).unwrap_or(("other name", None)),
-        _ => ("name of another kind", None),
-    }
-}
-
-fn address(octets: &[u8]) -> Option<String> {
-    let four = <[u8; 4]>::try_from(octets).map(|octets| Ipv4Addr::from(octets).to_string());
-    let sixteen = <[u8; 16]>::try_from(octets).map(|octets| Ipv6Addr::from(octets).to_string());
-    four.or(sixteen).ok()
-}
-
-/// OtherName ::= SEQUENCE { type-id OBJECT IDENTIFIER, value [0] EXPLICIT ANY }
-fn other_name(content: &[u8]) -> Result<(&'static str, Option<String>), NotDer> {
-    let mut name = Cursor::new(content);
-    let kind = name.oid()?;
-    let mut value = Cursor::new(name.any_length()?.content);
-    Ok(match kind {
-        oid::USER_PRINCIPAL_NAME => ("user principal name", text(value.any_length()?)),
-        other => ("other name", Some(oid::shown(other))),
-    })
-}
-
-fn text(value: Tlv<'_>) -> Option<String> {
-    read_text(value).map(|text| text.into_owned())
-}
-
-/// Adds a name in a short printable form.
-fn push(names: &mut Vec<String>, kind: &str, text: Option<String>) {
-    let text = text.map(|text| {
-        let shown: String = text
-            .chars()
-            .take(NAME_CHARS_MAX)
-            .flat_map(char::escape_debug)
-            .collect();
-        let rest = if text.chars().nth(NAME_CHARS_MAX).is_some() {
-            "…"
-        } else {
-            ""
-        };
-        format!("{shown}{rest}")
-    });
-    names.push(match text {
-        Some(text) => format!("{kind}:{text}"),
-        None => kind.to_owned(),
-    });
 }
 
 #[cfg(test)]
@@ -172,7 +146,7 @@ mod tests {
         ]
         .concat();
         for kind in [oid::EXTENSION_REQUEST, oid::MICROSOFT_EXTENSIONS] {
-            let names = requested_names(&extension_request(kind, &alternatives));
+            let names = requested_names(&extension_request(kind, &alternatives), &[]);
             assert_names(&names);
         }
         fn assert_names(names: &[String]) {
@@ -189,7 +163,7 @@ mod tests {
             assert_eq!(names, expected);
         }
         let many: Vec<u8> = (0..15).flat_map(|_| value(0x82, &[b"a"])).collect();
-        let names = requested_names(&extension_request(oid::EXTENSION_REQUEST, &many));
+        let names = requested_names(&extension_request(oid::EXTENSION_REQUEST, &many), &[]);
         assert_eq!((names.len(), names[10].as_str()), (11, "and 5 more"));
     }
 
@@ -213,13 +187,13 @@ mod tests {
         ];
         let attributes = attributes.map(|part| &part[..]).concat();
         assert_eq!(
-            requested_names(&attributes),
+            requested_names(&attributes, &[]),
             [
                 "subjectAltName (it cannot be read)",
                 "unstructuredName:router",
                 "DNS:a"
             ]
         );
-        assert_eq!(requested_names(b"text"), [""; 0]);
+        assert_eq!(requested_names(b"text", &[]), [""; 0]);
     }
 }

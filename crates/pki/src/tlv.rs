@@ -36,6 +36,8 @@ pub(crate) mod tag {
     pub const CONTEXT_2: u8 = 0x82;
     /// `[6]`, primitive: a URI in a GeneralName.
     pub const CONTEXT_6: u8 = 0x86;
+    /// `[7]`, primitive.
+    pub const CONTEXT_7: u8 = 0x87;
     /// `[0]`, constructed.
     pub const CONTEXT_0_CONSTRUCTED: u8 = 0xa0;
     /// `[1]`, constructed.

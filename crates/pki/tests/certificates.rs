@@ -56,6 +56,7 @@ fn profile() -> Profile {
         crl_url: "http://pki.example.com/crl/abababab-abab-abab-abab-abababababab/90.crl".into(),
         ocsp_url: "http://pki.example.com/ocsp".into(),
         ca_url: "http://pki.example.com/ca.crt".into(),
+        alternative_names: Vec::new(),
     }
 }
 

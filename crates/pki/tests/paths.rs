@@ -36,6 +36,7 @@ fn profile() -> Profile {
         crl_url: "http://pki.example.com/crl/1/90.crl".into(),
         ocsp_url: "http://pki.example.com/ocsp".into(),
         ca_url: "http://pki.example.com/ca/1.crt".into(),
+        alternative_names: Vec::new(),
     }
 }
 

@@ -104,6 +104,7 @@ fn certificates_repeat_every_well_formed_subject() {
         crl_url: "http://x/crl".into(),
         ocsp_url: "http://x/ocsp".into(),
         ca_url: "http://x/ca.crt".into(),
+        alternative_names: Vec::new(),
     };
     let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
     let issued = Cell::new(0);

@@ -315,10 +315,7 @@ impl DataDir {
             authority_algorithm,
             ..
         } = &config.installation;
-        let master_key = match &storage.master_key {
-            MasterKeySource::Environment(key) => key.clone(),
-            MasterKeySource::File(path) => Arc::new(read_master_key(path)?),
-        };
+        let master_key = master_key(&storage.master_key)?;
         let settings = Settings {
             public_url,
             authority_algorithm: *authority_algorithm,
@@ -434,6 +431,14 @@ fn make_master_key(path: &Path) -> anyhow::Result<MasterKey> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(read_master_key(path)?),
         Err(error) => Err(error)
             .with_context(|| format!("cannot write the master key file {}", path.display())),
+    }
+}
+
+/// Returns the master key from its source.
+pub fn master_key(source: &MasterKeySource) -> Result<Arc<MasterKey>, ConfigError> {
+    match source {
+        MasterKeySource::Environment(key) => Ok(key.clone()),
+        MasterKeySource::File(path) => read_master_key(path).map(Arc::new),
     }
 }
 

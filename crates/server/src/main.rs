@@ -21,6 +21,7 @@ mod limited;
 mod listener;
 mod log;
 mod migrate;
+mod offline;
 mod process;
 mod public_url;
 mod reload;
@@ -34,7 +35,7 @@ mod tls;
 use std::path::Path;
 use std::process::ExitCode;
 
-use certgate_client::{Context, Format, Screen};
+use certgate_client::{ClientCommand, Context, Format, Screen, TokenCommand};
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::{AuditCommand, Cli, Command};
@@ -138,6 +139,22 @@ fn run(command: Command) -> Result<(), Failure> {
             let config = Config::parse(&layers)?;
             let shown = config::show(&layers, &config);
             config::print(&shown, &mut Screen::of_process(output))
+        }
+        Command::Client(ClientCommand::Token {
+            client,
+            command: TokenCommand::Create(arguments),
+        }) if arguments.offline => {
+            let data_dir = client.data_dir.map(|path| path.display().to_string());
+            let flags = Flags {
+                given: data_dir
+                    .into_iter()
+                    .map(|path| ("data_dir", path))
+                    .collect(),
+                file: client.config,
+                ..Flags::default()
+            };
+            let settings: SettingFlags<StorageConfig> = SettingFlags::new(flags);
+            offline::run(&settings.parse(&environment)?, &arguments, client.output)
         }
         Command::Client(command) => certgate_client::run(command, &context),
         Command::Completions { shell } => {

@@ -15,15 +15,16 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::clock_watch;
-use crate::config::{Config, Database, Management};
+use crate::config::{Config, Database, Management, StorageConfig};
 use crate::connection::Limits;
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, master_key};
 use crate::descriptors;
 use crate::failure::{self, Failure};
 use crate::last_backup;
 use crate::last_check::LastCheck;
 use crate::listener::Listener;
 use crate::log::Log;
+use crate::offline::OfflineSocket;
 use crate::process;
 use crate::public_url;
 use crate::reload::{Origin, Reloader};
@@ -193,6 +194,7 @@ async fn serve(
     let supervisor = Supervisor::new();
     let lost = store.clone();
     supervisor.need(names::STORE_WRITER, async move { lost.writer_lost().await });
+    let offline = start_offline(&supervisor, &data_dir, &config.installation.storage);
     let jobs = start_jobs(&supervisor, &service, metrics.clone(), reloader);
     let connections = descriptors::connections(config.connections_max.get());
     let tasks = supervisor.tasks();
@@ -231,7 +233,7 @@ async fn serve(
         management.stop(config.stop_timeout),
         public.stop(config.stop_timeout)
     );
-    jobs.iter().for_each(JoinHandle::abort);
+    jobs.iter().chain(&offline).for_each(JoinHandle::abort);
     let last_writes = async {
         write_last(&service).await;
         store.close().await;
@@ -281,6 +283,41 @@ fn parts(
         connections_max,
         trusted_proxies: config.trusted_proxies.clone(),
         documentation: config.documentation(),
+    }
+}
+
+/// Starts the task for `certgate token create --offline`. The server also works without it.
+fn start_offline(
+    supervisor: &Supervisor,
+    data_dir: &DataDir,
+    config: &StorageConfig,
+) -> Option<JoinHandle<()>> {
+    // Several processes can write to PostgreSQL.
+    if matches!(config.database, Database::Postgres(_)) {
+        return None;
+    }
+    let made = master_key(&config.master_key)
+        .map_err(anyhow::Error::from)
+        .and_then(|key| {
+            Ok(OfflineSocket::bind(
+                &config.data_dir,
+                key,
+                data_dir.store(),
+            )?)
+        });
+    match made {
+        Ok(socket) => {
+            let socket = Arc::new(socket);
+            let serve = move || socket.clone().serve_forever();
+            Some(supervisor.keep(names::OFFLINE, serve))
+        }
+        Err(error) => {
+            tracing::warn!(
+                "cannot make the socket for `certgate token create --offline`, which needs a stop \
+                 of the server until you fix this: {error:#}"
+            );
+            None
+        }
     }
 }
 

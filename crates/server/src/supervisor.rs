@@ -41,10 +41,11 @@ pub mod names {
     pub const CLOCK: &str = "clock watch";
     pub const RELOADER: &str = "reload of settings";
     pub const INDEXER: &str = "search indexer";
+    pub const OFFLINE: &str = "offline requests";
 
     /// Tasks without which every request gets its right answer for the time of a restart: `/readyz`
     /// does not name them.
-    pub const SECONDARY: [&str; 5] = [TOKEN_USES, METRICS, CLOCK, RELOADER, INDEXER];
+    pub const SECONDARY: [&str; 6] = [TOKEN_USES, METRICS, CLOCK, RELOADER, INDEXER, OFFLINE];
 }
 
 /// The owner of the tasks.

@@ -376,3 +376,59 @@ fn a_list_that_is_killed_again_and_again_is_issued_exactly_once() {
         2 * NAMES + 1
     );
 }
+
+#[test]
+fn a_token_is_made_offline_while_the_server_runs_and_after_it_ended() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mut server = Server::start();
+    let socket = server.path("certgate-data/certgate.sock");
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let works = |server: &Server, token: &str, line: &str| {
+        let mut command = server.command(line);
+        command.env("CERTGATE_TOKEN", token);
+        command.output().unwrap().status.success()
+    };
+    let running = server.ok("token create rescue --offline");
+    assert!(works(&server, running.trim(), "token list"));
+    let zone = "zone list --output json";
+    assert!(works(&server, running.trim(), zone));
+    let limited = server.json("token create ci --offline --role issuer --zone example.com");
+    let value = limited["value"].as_str().unwrap();
+    assert!(!works(&server, value, "token list"));
+    let log = server.json("audit list --user").to_string();
+    assert_eq!(log.matches("\"type\":\"offline\"").count(), 2, "{log}");
+
+    // Another master key, a zone that does not exist, and no request at all.
+    let wrong = "0".repeat(64);
+    let mut command = server.command("token create thief --offline");
+    command.env("CERTGATE_MASTER_KEY", &wrong);
+    let refused = command.output().unwrap();
+    assert!(!refused.status.success() && text(&refused.stderr).contains("master key"));
+    let (status, message) = server.fails("token create ci --offline --role issuer --zone no.such");
+    assert!(status != 0 && message.contains("no.such"), "{message}");
+    drop(std::os::unix::net::UnixStream::connect(&socket).unwrap());
+    server.ok("token list");
+
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    // The socket of the ended server is still there, without a listener.
+    assert!(socket.exists());
+    let mut command = server.command("token create thief --offline");
+    command.env("CERTGATE_MASTER_KEY", &wrong);
+    assert!(!command.output().unwrap().status.success());
+    let stopped = server.ok("token create stopped --offline --expires 8h");
+    let address = server.api.strip_prefix("http://").unwrap().to_owned();
+    let line = format!("serve --listen {address} --public-listen 127.0.0.1:0");
+    let mut serve = server.command(&line);
+    server.process = serve
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.process.stdout.as_mut().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().ends_with(&address));
+    drop(lines);
+    assert!(works(&server, stopped.trim(), "token list"));
+}

@@ -1,6 +1,8 @@
 //! Errors, named by the receiver's possible reaction. Their translation to HTTP is in the API.
 
-use certgate_model::{AuthorityId, CertificateId, MtlsCertificateId, Status, Timestamp, Totals};
+use certgate_model::{
+    AuthorityId, CertificateId, MtlsCertificateId, RuleName, Status, Timestamp, Totals,
+};
 use certgate_pki::{AdoptError, ChainError, CsrError, ImportError, PathError, PrivateKeyError};
 use certgate_store::StoreError;
 
@@ -281,6 +283,25 @@ pub enum IssueError {
     QuotaReached {
         /// The current quota.
         quota: u64,
+    },
+    /// An issuance rule does not permit the certificate.
+    #[error("the issuance rule {rule} of {owner} does not permit this: {reason}")]
+    Rule {
+        /// The rule.
+        rule: RuleName,
+        /// The zone or token that has the rule, with its name.
+        owner: String,
+        /// The value of the request, and the remedy.
+        reason: String,
+    },
+    /// The stored issuance rules cannot be read.
+    #[error(
+        "the stored issuance rules of {owner} are corrupt or of a later version, so nothing is \
+         issued under them: replace them"
+    )]
+    RulesCorrupt {
+        /// The zone or token that has the rules, with its name.
+        owner: String,
     },
     /// The zone was deleted meanwhile.
     #[error("the zone does not exist any more")]
@@ -654,6 +675,25 @@ pub enum TokenError {
     /// The token would exceed the token of the caller.
     #[error("your own token does not allow this: {0}")]
     ExceedsOwn(String),
+    /// The master key does not belong to the installation.
+    #[error(
+        "the master key is not the key of this installation: name the right one with \
+         CERTGATE_MASTER_KEY_FILE"
+    )]
+    WrongMasterKey,
+    /// The token is the last one that can create tokens.
+    #[error(
+        "without this token, no token that has no end could create tokens, and you would need \
+         `certgate token create --offline` on the server's machine: create another one first, or \
+         confirm with last_token=true in the query"
+    )]
+    LastOne,
+    /// The token could issue more than the token of the caller.
+    #[error(
+        "your own token has issuance rules: give the token rules that permit no more. A token with \
+         certificates_per_day can let no other token issue"
+    )]
+    ExceedsRules,
     /// The caller lacks a permission that an API key has.
     #[error(
         "an API key may do everything: use a token that has every permission on everything, \

@@ -1,6 +1,7 @@
 use certgate_model::{
     AccountId, AccountRecord, AccountSettings, AccountType, Clock, Installation, KeyAlgorithm,
-    Random, TokenId, UserId, UserProfile, UserRecord, ZoneId, ZoneProperties, ZoneRecord,
+    Random, StoredRules, TokenId, UserId, UserProfile, UserRecord, ZoneId, ZoneProperties,
+    ZoneRecord,
 };
 use certgate_store::{Earlier, FirstRecords, Store};
 
@@ -75,6 +76,7 @@ impl FirstInstallation {
             account: account.id,
             account_name: account.name.clone(),
             properties: ZoneProperties::default(),
+            issuance_rules: StoredRules::Absent,
             created_on: now,
             modified_on: now,
         };

@@ -1,20 +1,21 @@
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, By, CertificateId, CertificateRecord, SECONDS_PER_DAY, SerialNumber, Status,
-    Timestamp, ZoneId,
+    AccountId, AlternativeName, By, CertificateId, CertificateRecord, SECONDS_PER_DAY,
+    SerialNumber, Status, Timestamp, ZoneId,
 };
 use certgate_pki::{
-    CheckedCsr, Issuer, LintError, Profile, Validity, prepare, read_csr, read_csr_of_known_key,
-    sign,
+    CheckedCsr, Issuer, LintError, Profile, Validity, certificate_alternative_names, prepare,
+    read_csr, read_csr_of_known_key, sign,
 };
-use certgate_store::{CertificateRecorded, StoreError};
+use certgate_store::{CertificateRecorded, RecordingLimits, StoreError};
 use tokio::sync::oneshot;
 
 use crate::access::{Access, IssueCertificates, ZoneScope};
 use crate::environment::Environment;
 use crate::error::{Fault, IssueError, internal};
 use crate::idempotency::IdempotencyKey;
+use crate::issuance::AppliedRules;
 use crate::issuers::{Issuers, ReadyIssuer};
 use crate::serials::SerialCipher;
 
@@ -49,13 +50,23 @@ pub struct CsrRemarks {
     pub is_subject_empty: bool,
     /// The names beside the subject, as short printable texts.
     pub names: Vec<String>,
+    /// The end of the certificate, if an issuance rule made it earlier than requested.
+    pub shortened_to: Option<Timestamp>,
 }
 
-impl From<&CheckedCsr> for CsrRemarks {
-    fn from(csr: &CheckedCsr) -> Self {
+impl CsrRemarks {
+    /// Returns the remarks about a request and its certificate, which has these alternative names.
+    fn of(csr: &CheckedCsr, copied: &[AlternativeName], certificate: &CertificateRecord) -> Self {
+        let requested = certificate.issued_on.plus_days(certificate.validity_days);
+        let end = certificate.expires_on;
         Self {
-            is_subject_empty: csr.is_subject_empty(),
-            names: csr.names().to_vec(),
+            // The critical alternative names name the holder (RFC 5280 §4.1.2.6).
+            is_subject_empty: csr.is_subject_empty() && copied.is_empty(),
+            names: match copied {
+                [] => csr.names().to_vec(),
+                copied => csr.names_beyond(copied),
+            },
+            shortened_to: (end < requested).then_some(end),
         }
     }
 }
@@ -77,6 +88,8 @@ struct Order {
     days: u32,
     /// Maximum number of certificates of the zone.
     quota: Option<u64>,
+    /// The issuance rules of the zone and the token, if there are any.
+    rules: Option<Arc<AppliedRules>>,
     /// The start of the certificate, unless its CA begins later.
     backdated: Timestamp,
     /// True if the request has an idempotency key.
@@ -96,9 +109,14 @@ impl Order {
             false => valid_from.cut_to_minute(),
         };
         let not_before = self.backdated.max(begin);
+        let not_after = not_before.plus_days(self.days);
+        let rules = self.rules.as_ref();
         Validity {
             not_before,
-            not_after: not_before.plus_days(self.days),
+            not_after: match rules.and_then(|rules| rules.lifetime_max()) {
+                Some(max) => not_after.min(not_before.plus_seconds(max.seconds().into())),
+                None => not_after,
+            },
         }
     }
 }
@@ -166,7 +184,11 @@ impl Issuing {
         }
         let serial = self.serials.serial(order.id, &*self.environment.random);
         let sign = signing(order.clone(), ca.clone(), serial);
-        let (quota, by) = (order.quota, order.by);
+        let (by, rules) = (order.by, order.rules.as_ref());
+        let limits = RecordingLimits {
+            quota: order.quota,
+            counted: rules.and_then(|rules| rules.counted(&by)),
+        };
         let store = self.environment.store.clone();
         let work = move |answer: oneshot::Sender<_>| {
             // 2. to 4. Prepare, sign and read back.
@@ -180,7 +202,7 @@ impl Issuing {
             //    because the signature has not left the process.
             let certificate = issued.certificate.clone();
             let report = move |outcome| drop(answer.send(Ok(Some((issued, outcome)))));
-            store.hand_over_certificate(certificate, quota, by, Box::new(report));
+            store.hand_over_certificate(certificate, limits, by, Box::new(report));
         };
         let signed = self.environment.signers.begin(work).await?;
         // A request is not refused because of a CA that another process has replaced.
@@ -240,6 +262,18 @@ impl Issuing {
                     quota.ok_or_else(|| internal("the store enforced a quota without one"))?;
                 Err(IssueError::QuotaReached { quota })
             }
+            CertificateRecorded::DayLimitReached { owner } => {
+                Err(self.limit_reached(order, |rules| rules.day_limit(owner)))
+            }
+            CertificateRecorded::NameLimitReached => {
+                let name = &issued.certificate.subject.common_name;
+                Err(self.limit_reached(order, |rules| rules.name_limit(name)))
+            }
+            CertificateRecorded::NamesNotIndexed => {
+                let text = "the names of the zone's certificates are still being indexed, which \
+                            the issuance rule active_per_name needs: try again later";
+                Err(Fault::Unavailable(text.to_owned()).into())
+            }
             // The same request arrived twice at the same time.
             CertificateRecorded::Exists if order.is_repeatable => {
                 let earlier = self.earlier(order).await?.ok_or(IssueError::NoZone)?;
@@ -249,6 +283,16 @@ impl Issuing {
                 Err(internal(format!("the random ID {id} exists already")).into())
             }
         }
+    }
+
+    /// Returns the error for a limit of issuance rules that the store enforced.
+    fn limit_reached(
+        &self,
+        order: &Order,
+        error: impl Fn(&AppliedRules) -> Option<IssueError>,
+    ) -> IssueError {
+        let known = order.rules.as_deref().and_then(error);
+        known.unwrap_or_else(|| internal("the store enforced a rule without one").into())
     }
 
     /// Checks the members of a request.
@@ -277,6 +321,7 @@ impl Issuing {
             csr: request.csr,
             days,
             quota: limits.zone_certificates_max,
+            rules: AppliedRules::of(zone, scope.token())?,
             backdated: limits.backdated(now),
             is_repeatable: request.idempotency_key.is_some(),
             by,
@@ -294,7 +339,8 @@ impl Issuing {
             Some(found) if found.csr == order.csr && found.validity_days == order.days => {
                 // The CSR was acceptable then. Another version may be stricter.
                 let read = self.read_accepted(order).await;
-                let remarks = read.map(|csr| CsrRemarks::from(&csr));
+                let copied = certificate_alternative_names(&found.der);
+                let remarks = read.map(|csr| CsrRemarks::of(&csr, &copied, &found));
                 Ok(Some(Issued {
                     certificate: Arc::new(found),
                     remarks: remarks.unwrap_or_default(),
@@ -380,10 +426,15 @@ fn signing(
         if ca.issuer.has_name_of(&checked) {
             return Err(IssueError::NameOfIssuer);
         }
+        let alternative_names = match &order.rules {
+            Some(rules) => rules.check(&checked, order.days)?,
+            None => Vec::new(),
+        };
         let profile = Profile {
             crl_url: ca.crl_url(serial.shard()),
             ocsp_url: ca.ocsp_url(),
             ca_url: ca.ca_url(),
+            alternative_names,
         };
         let validity = order.validity(&ca.issuer);
         let prepared = prepare(&ca.issuer, &checked, serial, validity, &profile);
@@ -393,7 +444,6 @@ fn signing(
         })?;
         // 3. Sign. 4. Read the output back: it equals the preparation, and the signature verifies.
         let signed = sign(prepared).map_err(internal)?;
-        let remarks = CsrRemarks::from(&checked);
         let certificate = Arc::new(CertificateRecord {
             id: order.id,
             zone: order.zone,
@@ -412,6 +462,7 @@ fn signing(
             revoked_on: None,
             revocation_reason: None,
         });
+        let remarks = CsrRemarks::of(&checked, &profile.alternative_names, &certificate);
         Ok(Some(Issued {
             certificate,
             remarks,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use certgate_model::{AuthorityId, MtlsCertificateId, Random};
+use certgate_model::{AuthorityId, Hex, MtlsCertificateId, Random};
 use zeroize::Zeroizing;
 
 /// First byte of the sealed form. Another form has another byte.
@@ -14,6 +14,9 @@ const CHECK_TEXT: &[u8] = b"certgate master key check";
 
 /// The context that binds the sealed key of serial numbers to its use.
 const SERIAL_KEY_CONTEXT: &[u8] = b"certgate serial number key";
+
+/// The context that binds a sealed request to its use.
+const REQUEST_CONTEXT: &[u8] = b"certgate offline request";
 
 /// An AES-256-GCM key that is stored outside the database.
 pub struct MasterKey {
@@ -120,6 +123,23 @@ impl MasterKey {
     pub(crate) fn opens_check(&self, sealed: &[u8]) -> bool {
         self.open(CHECK_TEXT, sealed)
             .is_ok_and(|text| *text == CHECK_TEXT)
+    }
+
+    /// Seals a request to a running server on the same machine, as one line: the sender has the
+    /// master key.
+    pub fn seal_request(&self, request: &[u8], random: &dyn Random) -> String {
+        Hex(&self.seal(REQUEST_CONTEXT, request, random)).to_string()
+    }
+
+    /// Opens the line that [`MasterKey::seal_request`] made.
+    pub fn open_request(&self, line: &str) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
+        let octet = |pair: &[u8]| {
+            let digits = std::str::from_utf8(pair).ok()?;
+            u8::from_str_radix(digits, 16).ok()
+        };
+        let octets = line.as_bytes().chunks(2).map(octet);
+        let sealed: Option<Vec<u8>> = octets.collect();
+        self.open(REQUEST_CONTEXT, &sealed.ok_or(MasterKeyError::Malformed)?)
     }
 
     /// Returns format byte, nonce and ciphertext with tag. A random nonce of 96 bits is safe for

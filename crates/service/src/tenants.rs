@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountChange, AccountId, AccountRecord, AccountSettings, AccountType, KeyAlgorithm,
-    UserChange, UserRecord, ZoneChange, ZoneId, ZoneProperties, ZoneRecord,
+    AccountChange, AccountId, AccountRecord, AccountSettings, AccountType, IssuanceRules,
+    KeyAlgorithm, StoredRules, UserChange, UserRecord, ZoneChange, ZoneId, ZoneProperties,
+    ZoneRecord,
 };
 use certgate_store::{
     AccountChanged, AccountDeleted, AccountRecorded, Neighbours, ZoneDeleted, ZoneRecorded,
@@ -164,6 +165,7 @@ impl Tenants {
             account: scope.account().id,
             account_name: scope.account().name.clone(),
             properties: draft.properties,
+            issuance_rules: StoredRules::Absent,
             created_on: now,
             modified_on: now,
         };
@@ -205,6 +207,19 @@ impl Tenants {
         let changed = store.change_zone(scope.zone().id, change, by).await?;
         self.access.zones_changed();
         changed.ok_or(TenantError::NotFound)
+    }
+
+    /// Replaces the issuance rules of a zone.
+    pub async fn replace_issuance_rules(
+        &self,
+        scope: &ZoneScope<ManageZones>,
+        rules: IssuanceRules,
+    ) -> Result<ZoneRecord, TenantError> {
+        let (store, by) = (&self.environment.store, scope.by(self.environment.now()));
+        let id = scope.zone().id;
+        let replaced = store.replace_issuance_rules(id, rules.into(), by).await?;
+        self.access.zones_changed();
+        replaced.ok_or(TenantError::NotFound)
     }
 
     /// Changes the user.

@@ -1,6 +1,6 @@
 use certgate_model::{
-    AccountId, AddressBlock, Effect, Policy, Random, Resource, Scope, Timestamp, TokenId,
-    TokenRecord, TokenState, UserId,
+    AccountId, AddressBlock, Effect, PermissionGroup, Policy, Random, Resource, Scope, StoredRules,
+    Timestamp, TokenId, TokenRecord, TokenState, UserId,
 };
 
 use crate::access::{AccountScope, Caller, ManageAccountTokens, ManageTokens, UserScope};
@@ -80,6 +80,8 @@ pub struct TokenDraft {
     pub allowed_addresses: Vec<AddressBlock>,
     /// Addresses that it must not be used from.
     pub refused_addresses: Vec<AddressBlock>,
+    /// The limits on its certificates. `None` leaves those of a replaced token as they are.
+    pub issuance_rules: Option<StoredRules>,
     /// Not valid before.
     pub not_before: Option<Timestamp>,
     /// Not valid from this instant on.
@@ -216,6 +218,24 @@ pub(crate) fn check_is_weaker(
     match principal.may_pass_limits_on(allowed, refused, expires_on) {
         true => Ok(()),
         false => exceeds("keep the address limits and the expiry within its own".to_owned()),
+    }
+}
+
+/// Checks that the token could issue no certificate that the rules of the caller's own token
+/// forbid.
+pub(crate) fn check_rules(owner: TokenOwner<'_>, token: &TokenRecord) -> Result<(), TokenError> {
+    let issues = |policy: &Policy| {
+        let mut groups = policy.permission_groups.iter();
+        policy.effect == Effect::Allow
+            && groups.any(|group| group.includes(PermissionGroup::ClientCertificatesIssue))
+    };
+    let principal = owner.caller.principal();
+    let is_own = principal.token_id() == token.id;
+    match token.policies.iter().any(issues)
+        && !principal.may_pass_rules_on(&token.issuance_rules, is_own)
+    {
+        true => Err(TokenError::ExceedsRules),
+        false => Ok(()),
     }
 }
 

@@ -1,12 +1,26 @@
 use std::sync::Arc;
 
-use certgate_model::{Resource, TokenId, TokenRecord};
+use certgate_model::{
+    Direction, PermissionGroup, Place, Resource, Slice, TokenId, TokenRecord, TokenState, allows,
+};
 
 use crate::access::{Access, token_hash};
 use crate::environment::Environment;
 use crate::error::TokenError;
 use crate::generated_secret::GeneratedSecret;
-use crate::token_draft::{TokenDraft, TokenOwner, check_is_weaker, not_of_account};
+use crate::token_draft::{TokenDraft, TokenOwner, check_is_weaker, check_rules, not_of_account};
+
+/// Number of tokens that are read at a time.
+const TOKENS_READ: u32 = 100;
+
+/// The treatment of the last token that can create tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastToken {
+    /// It cannot be deleted, disabled or limited.
+    Protected,
+    /// The caller has confirmed the change.
+    Confirmed,
+}
 
 /// API tokens.
 pub struct Tokens {
@@ -36,12 +50,14 @@ impl Tokens {
             policies: draft.policies,
             allowed_addresses: draft.allowed_addresses,
             refused_addresses: draft.refused_addresses,
+            issuance_rules: draft.issuance_rules.unwrap_or_default(),
             not_before: draft.not_before,
             expires_on: draft.expires_on,
             issued_on: now,
             modified_on: now,
             last_used_on: None,
         };
+        check_rules(owner, &record)?;
         store
             .record_token(record.clone(), owner.caller().by(now))
             .await?;
@@ -56,16 +72,21 @@ impl Tokens {
         owner: TokenOwner<'_>,
         id: TokenId,
         draft: TokenDraft,
+        last: LastToken,
     ) -> Result<TokenRecord, TokenError> {
         let now = self.environment.now();
         self.check_zones(owner, &draft).await?;
         let draft = draft.checked(owner, now, &*self.environment.random)?;
-        self.replace(owner, id, |old| TokenRecord {
+        self.replace(owner, id, last, |old| TokenRecord {
             name: draft.name.clone(),
             state: draft.state,
             policies: draft.policies.clone(),
             allowed_addresses: draft.allowed_addresses.clone(),
             refused_addresses: draft.refused_addresses.clone(),
+            issuance_rules: match &draft.issuance_rules {
+                Some(rules) => rules.clone(),
+                None => old.issuance_rules.clone(),
+            },
             not_before: draft.not_before,
             expires_on: draft.expires_on,
             modified_on: self.environment.now(),
@@ -82,7 +103,7 @@ impl Tokens {
     ) -> Result<GeneratedSecret, TokenError> {
         let value = GeneratedSecret::token_value(&*self.environment.random);
         let hash = token_hash(value.expose());
-        self.replace(owner, id, |old| TokenRecord {
+        self.replace(owner, id, LastToken::Protected, |old| TokenRecord {
             hash,
             modified_on: self.environment.now(),
             ..old
@@ -92,8 +113,16 @@ impl Tokens {
     }
 
     /// Deletes a token. It stops working immediately.
-    pub async fn delete(&self, owner: TokenOwner<'_>, id: TokenId) -> Result<(), TokenError> {
+    pub async fn delete(
+        &self,
+        owner: TokenOwner<'_>,
+        id: TokenId,
+        last: LastToken,
+    ) -> Result<(), TokenError> {
         let record = self.weaker_token(owner, id).await?;
+        if last == LastToken::Protected {
+            self.check_not_last(&record, None).await?;
+        }
         let by = owner.caller().by(self.environment.now());
         let deleted = self.environment.store.delete_token(record.id, by).await?;
         self.access.tokens_changed();
@@ -128,6 +157,50 @@ impl Tokens {
         Ok(())
     }
 
+    /// Checks that a user's token can create tokens without this one. `after` is the token after
+    /// the change; `None`: it is deleted.
+    async fn check_not_last(
+        &self,
+        before: &TokenRecord,
+        after: Option<&TokenRecord>,
+    ) -> Result<(), TokenError> {
+        let now = self.environment.now();
+        let creates = |token: &TokenRecord| {
+            token.account.is_none()
+                && token.state == TokenState::Active
+                && token.not_before.is_none_or(|from| from <= now)
+                && token.expires_on.is_none_or(|end| now < end)
+                && allows(
+                    &token.policies,
+                    PermissionGroup::ApiTokensWrite,
+                    Place::User(token.user),
+                )
+        };
+        let lasts = |token: &TokenRecord| token.expires_on.is_none();
+        let loses_use = creates(before) && !after.is_some_and(creates);
+        let gets_end = creates(before) && lasts(before) && !after.is_some_and(lasts);
+        if !loses_use && !gets_end {
+            return Ok(());
+        }
+        let mut first = 0;
+        loop {
+            let slice = Slice {
+                first,
+                size: TOKENS_READ,
+            };
+            let store = &self.environment.store;
+            let page = store.tokens(None, Direction::Ascending, slice).await?;
+            let mut others = page.items.iter().filter(|token| token.id != before.id);
+            if others.any(|other| creates(other) && (lasts(other) || !lasts(before))) {
+                return Ok(());
+            }
+            first += u64::from(TOKENS_READ);
+            if first >= page.total {
+                return Err(TokenError::LastOne);
+            }
+        }
+    }
+
     /// Returns the token if it belongs to the owner and exceeds the caller's own token in nothing.
     /// Otherwise a caller with permission to manage tokens could take over, or lock out, a token
     /// with more permissions.
@@ -146,6 +219,7 @@ impl Tokens {
             &token.refused_addresses,
             token.expires_on,
         )?;
+        check_rules(owner, &token)?;
         Ok(token)
     }
 
@@ -154,12 +228,17 @@ impl Tokens {
         &self,
         owner: TokenOwner<'_>,
         id: TokenId,
+        last: LastToken,
         change: impl Fn(TokenRecord) -> TokenRecord,
     ) -> Result<TokenRecord, TokenError> {
         let store = &self.environment.store;
         loop {
             let old = self.weaker_token(owner, id).await?;
             let new = change(old.clone());
+            check_rules(owner, &new)?;
+            if last == LastToken::Protected {
+                self.check_not_last(&old, Some(&new)).await?;
+            }
             let by = owner.caller().by(self.environment.now());
             let replaced = store.replace_token(old, new.clone(), by).await?;
             self.access.tokens_changed();

@@ -16,6 +16,7 @@ mod db;
 mod dialect;
 mod error;
 mod fault;
+mod issuance_rules_column;
 mod judge;
 mod migration;
 mod outcomes;
@@ -44,11 +45,11 @@ pub use migration::{columns_moved, is_never_moved};
 pub use outcomes::{
     AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, Adopted, Adoption, AgedCrls,
     AuthorityActivated, AuthorityPrepared, AuthorityReplaced, AuthorityRequested, AuthorityRetired,
-    BackgroundJob, CertificateRecorded, Confirmation, CrlContent, CrlState, Earlier,
-    EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued,
-    LeaseHolder, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded,
-    NEIGHBOURS_MAX, Neighbours, RecordedAnswer, RevokedPosition, Settled, StatusChange,
-    ZoneDeleted, ZoneRecorded,
+    BackgroundJob, CertificateRecorded, Confirmation, CountedLimits, CrlContent, CrlState,
+    DayLimit, Earlier, EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords,
+    HostnamesReplaced, Issued, LeaseHolder, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted,
+    MtlsCertificateRecorded, NEIGHBOURS_MAX, Neighbours, RecordedAnswer, RecordingLimits,
+    RevokedPosition, Settled, StatusChange, ZoneDeleted, ZoneRecorded,
 };
 pub use postgres::{
     MigrationBegun, PostgresError, PostgresInspector, PostgresOptions, PostgresStore, PostgresUrl,

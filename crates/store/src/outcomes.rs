@@ -35,6 +35,44 @@ pub enum Earlier {
     IsReplaced,
 }
 
+/// The limits that a certificate must not exceed when it is recorded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordingLimits {
+    /// Maximum number of certificates of the zone, of any status.
+    pub quota: Option<u64>,
+    /// The limits of issuance rules, if there are any.
+    pub counted: Option<Box<CountedLimits>>,
+}
+
+impl From<Option<u64>> for RecordingLimits {
+    fn from(quota: Option<u64>) -> Self {
+        Self {
+            quota,
+            counted: None,
+        }
+    }
+}
+
+/// The limits of issuance rules that count certificates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CountedLimits {
+    /// The day, in UTC: the number of days since the Unix epoch.
+    pub day: i64,
+    /// Maximum numbers of certificates of the day.
+    pub per_day: Vec<DayLimit>,
+    /// Maximum number of active certificates of the name in the zone.
+    pub active_per_name: Option<u64>,
+}
+
+/// A maximum number of certificates of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayLimit {
+    /// The ID of the zone or the token whose certificates are counted.
+    pub owner: [u8; 16],
+    /// The number.
+    pub max: u64,
+}
+
 /// The outcome for a new certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CertificateRecorded {
@@ -44,6 +82,15 @@ pub enum CertificateRecorded {
     NoZone,
     /// The zone has as many certificates, of any status, as the quota allows.
     QuotaReached,
+    /// The zone or token with this ID has issued as many certificates today as a rule allows.
+    DayLimitReached {
+        /// The ID.
+        owner: [u8; 16],
+    },
+    /// The zone has as many active certificates of the name as a rule allows.
+    NameLimitReached,
+    /// The zone's names are still being indexed, so that those of its name cannot be counted.
+    NamesNotIndexed,
     /// The CA that signed it is not the active one of the zone's account, or not any more.
     AuthorityNotActive,
     /// A certificate with its ID exists. Only checked for IDs that are not time-ordered:

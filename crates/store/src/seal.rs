@@ -2,6 +2,7 @@
 //! protect against people.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use certgate_model::Hex;
 
 use crate::StoreError;
 use crate::db::{Db, Row, Value};
@@ -49,6 +50,11 @@ pub(crate) fn is_intact(table: &Table, row: &dyn Row, place: usize) -> Result<bo
         }
     }
     Ok(stored == first_of_digest(&text))
+}
+
+/// Returns the beginning of the SHA-256 over a text, in hexadecimal digits.
+pub(crate) fn short_digest(text: &[u8]) -> String {
+    Hex(&first_of_digest(text).to_be_bytes()).to_string()
 }
 
 fn first_of_digest(text: &[u8]) -> i64 {

@@ -11,8 +11,8 @@ use certgate_model::{
     EnforcedCertificate, EnforcedConfiguration, Enforcement, EnforcementPointId,
     EnforcementPointRecord, Event, FollowedChange, HistoryEntry, Indexed, Installation,
     InstallationSummary, MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome,
-    SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId,
-    UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord, ZoneSummary,
+    SerialNumber, Slice, StoredRules, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
+    UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord, ZoneSummary,
 };
 #[cfg(feature = "conformance")]
 use tokio::sync::OwnedSemaphorePermit;
@@ -40,7 +40,7 @@ use crate::{
     BackgroundJob, CertificatesPart, Confirmation, CrlContent, CrlState, Earlier,
     EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued,
     LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours, RecordedAnswer,
-    RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
+    RecordingLimits, RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The instants that a read sees.
@@ -330,6 +330,18 @@ impl<E: Engine> Tenants for SqlStore<E> {
     ) -> Result<Option<ZoneRecord>, StoreError> {
         self.write((id, change, by), |db, (id, change, by)| {
             Box::pin(tenant_changes::change_zone(db, *id, change, by))
+        })
+        .await
+    }
+
+    async fn replace_issuance_rules(
+        &self,
+        id: ZoneId,
+        rules: StoredRules,
+        by: By,
+    ) -> Result<Option<ZoneRecord>, StoreError> {
+        self.write((id, rules, by), |db, (id, rules, by)| {
+            Box::pin(tenant_changes::replace_issuance_rules(db, *id, rules, by))
         })
         .await
     }
@@ -766,13 +778,13 @@ impl<E: Engine> Certificates for SqlStore<E> {
     fn hand_over_certificate(
         &self,
         certificate: Arc<CertificateRecord>,
-        quota: Option<u64>,
+        limits: RecordingLimits,
         by: By,
         answer: RecordedAnswer,
     ) {
         let new = New {
             certificate,
-            quota,
+            limits,
             by,
             circumstances: Circumstances::Issued,
         };

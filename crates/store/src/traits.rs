@@ -13,8 +13,8 @@ use certgate_model::{
     Direction, EnforcedCertificate, EnforcedConfiguration, Enforcement, EnforcementPointId,
     EnforcementPointRecord, Event, FollowedChange, HistoryEntry, Indexed, Installation,
     InstallationSummary, MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome,
-    SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId,
-    UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord, ZoneSummary,
+    SerialNumber, Slice, StoredRules, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
+    UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord, ZoneSummary,
 };
 use tokio::sync::oneshot;
 
@@ -26,8 +26,8 @@ use crate::{
     BackgroundJob, CertificateRecorded, Confirmation, CrlContent, CrlState, Earlier,
     EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced,
     IndexStep, IndexWork, Issued, LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded,
-    Neighbours, RecordedAnswer, RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted,
-    ZoneRecorded,
+    Neighbours, RecordedAnswer, RecordingLimits, RevokedPosition, Settled, StatusChange,
+    StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// Reads the installation, its user, accounts, zones and tokens.
@@ -114,6 +114,13 @@ pub trait Tenants: ReadTenants {
         &self,
         id: ZoneId,
         change: ZoneChange,
+        by: By,
+    ) -> Result<Option<ZoneRecord>, StoreError>;
+    /// Replaces the issuance rules of a zone; `None` if it does not exist.
+    async fn replace_issuance_rules(
+        &self,
+        id: ZoneId,
+        rules: StoredRules,
         by: By,
     ) -> Result<Option<ZoneRecord>, StoreError>;
     /// Changes a user; `None` if it does not exist.
@@ -405,7 +412,7 @@ pub trait Certificates: ReadCertificates {
         let (sender, answer) = oneshot::channel();
         self.hand_over_certificate(
             Arc::new(certificate),
-            quota,
+            quota.into(),
             by,
             Box::new(|recorded| {
                 // The caller may have stopped waiting.
@@ -422,7 +429,7 @@ pub trait Certificates: ReadCertificates {
     fn hand_over_certificate(
         &self,
         certificate: Arc<CertificateRecord>,
-        quota: Option<u64>,
+        limits: RecordingLimits,
         by: By,
         answer: RecordedAnswer,
     );

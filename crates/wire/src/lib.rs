@@ -13,6 +13,7 @@ mod enforcement_view;
 mod envelope;
 mod history;
 mod hostname_associations;
+mod issuance_rules;
 mod managed_cas;
 mod mtls_certificates;
 mod paths;
@@ -52,6 +53,10 @@ pub use envelope::{
 };
 pub use history::{CertificateEvent, EventActor};
 pub use hostname_associations::{HostnameAssociations, ReplaceHostnameAssociations};
+pub use issuance_rules::{
+    AlternativeNameSet, BeyondName, IssuanceRuleSet, KeyTypeName, LifetimeValue, NamePatternText,
+    SubjectAttributeName,
+};
 pub use managed_cas::{CaRequest, ChangeCaState, ManagedCa, NewCa, RequestCa, RotateCa};
 pub use mtls_certificates::{CreateMtlsCertificate, MtlsCertificate, MtlsCertificateAssociation};
 pub use paths::{
@@ -62,9 +67,9 @@ pub use paths::{
 pub use private_key::PrivateKeyText;
 pub use queries::{
     AccountsQuery, AuditLogCertificateQuery, AuditLogExceptQuery, AuditLogQuery, AuditLogsQuery,
-    ClientCertificatesQuery, HostnameAssociationsQuery, MembershipsQuery, MtlsCertificatesQuery,
-    PageQuery, PermissionGroupsQuery, RevocationChangesQuery, RevocationStreamQuery,
-    TenantsPageQuery, TokensQuery, ZonesQuery,
+    ClientCertificatesQuery, HostnameAssociationsQuery, LastTokenQuery, MembershipsQuery,
+    MtlsCertificatesQuery, PageQuery, PermissionGroupsQuery, RevocationChangesQuery,
+    RevocationStreamQuery, TenantsPageQuery, TokensQuery, ZonesQuery,
 };
 pub use scalars::{Date, Id, Octets20, Sha256, Time, Uuid, WholeNumber};
 pub use summary::{AuthorityTotals, DayCount, StatusTotals, ZoneSummary};

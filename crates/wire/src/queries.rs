@@ -63,6 +63,15 @@ pub struct TokensQuery {
     pub direction: Option<String>,
 }
 
+/// The confirmation of a change of a token.
+#[derive(Debug, Clone, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LastTokenQuery {
+    /// `true`: change or delete the token although no other token without an end could create
+    /// tokens. Not part of Cloudflare's API
+    pub last_token: Option<bool>,
+}
+
 /// The conditions of a list of zones.
 #[derive(Debug, Clone, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -243,7 +252,8 @@ pub struct AuditLogQuery {
     pub actor_token_id: Option<Id>,
     /// `api_key`: only entries of the API key
     pub actor_context: Option<String>,
-    /// `system`: only entries of the server itself
+    /// `system`: only entries of the server itself; `offline`: only those of an operator on the
+    /// server's machine without a token
     pub actor_type: Option<String>,
     /// `desc` (default) or `asc`
     pub direction: Option<String>,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::scalars::read_text;
-use crate::{EffectName, Id, Time, TokenStateName, TokenStatus};
+use crate::{EffectName, Id, IssuanceRuleSet, Time, TokenStateName, TokenStatus};
 
 /// An API token.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -41,6 +41,10 @@ pub struct Token<'a> {
     /// Absent for a token that works from every address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<TokenCondition<'a>>,
+    /// Limits on the certificates that the token issues; absent for a token without such limits.
+    /// Not part of Cloudflare's API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuance_rules: Option<IssuanceRuleSet>,
     /// The secret value; only in the answer to the request that creates the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Cow<'a, str>>,
@@ -142,6 +146,10 @@ pub struct CreateToken<'a> {
     /// The token does not work from this time on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_on: Option<Time>,
+    /// Limits on the certificates that the token issues. Absent: none for a new token, and those
+    /// that a token has stay. `{}` removes them. Not part of Cloudflare's API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuance_rules: Option<IssuanceRuleSet>,
 }
 
 /// A policy of a token to create.

@@ -188,5 +188,16 @@ fn examples() -> Vec<(&'static str, Value)> {
         ),
         ("ChangeCaState", json!({ "anyway": true })),
         ("RequestCa", json!({ "name": "Devices 2027" })),
+        (
+            "IssuanceRuleSet",
+            json!({
+                "common_names": ["build-*"],
+                "forbidden_attributes": ["country"],
+                "key_types": ["P-256", "RSA-3072"],
+                "max_lifetime": 604_800,
+                "certificates_per_day": 1_000,
+                "alternative_names": { "dns": ["*.ci.example.com"], "beyond": "reject" },
+            }),
+        ),
     ]
 }

@@ -61,7 +61,7 @@ fn of_audit_logs() -> Vec<Words> {
         list(
             "AuditActorType",
             "The kind of the caller.",
-            vec!["user", "account", "system"],
+            vec!["user", "account", "system", "offline"],
             &[("AuditActor", "type")],
             &[],
         ),

@@ -150,7 +150,10 @@ impl Query<'_> {
     fn actor(&self, user: UserId) -> Result<Option<Actor>, ApiError> {
         let token = self.id("actor_token_id", "token")?.map(Actor::Token);
         let context = self.choice("actor_context", &[("api_key", Actor::ApiKey(user))])?;
-        let kind = self.choice("actor_type", &[("system", Actor::System)])?;
+        let kind = self.choice(
+            "actor_type",
+            &[("system", Actor::System), ("offline", Actor::Offline)],
+        )?;
         let mut given = token.into_iter().chain(context).chain(kind);
         let first = given.next();
         if given.next().is_some() {

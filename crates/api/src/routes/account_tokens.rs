@@ -3,7 +3,9 @@
 use axum::extract::{RawQuery, Request, State};
 use axum::response::Response;
 use certgate_model::Scope;
-use certgate_service::{AccessError, AccountScope, ManageAccountTokens, ReadAccountTokens};
+use certgate_service::{
+    AccessError, AccountScope, LastToken, ManageAccountTokens, ReadAccountTokens,
+};
 use certgate_wire::{
     AccountPath, AccountTokenPath, Answer, CreateToken, Deleted, FailedAnswer, PageAnswer,
     PageQuery, PermissionGroupEntry, PermissionGroupsQuery, Token, TokenVerification, TokensQuery,
@@ -100,7 +102,8 @@ pub(crate) async fn update(
     path: AccountTokenPath,
     Body(body): Body<CreateToken<'static>>,
 ) -> Result<Response, ApiError> {
-    owned_tokens::update(&api, (&scope).into(), path.token_id.into(), body).await
+    let id = path.token_id.into();
+    owned_tokens::update(&api, (&scope).into(), id, body, LastToken::Protected).await
 }
 
 /// Delete an API token of an account
@@ -119,7 +122,7 @@ pub(crate) async fn delete(
     scope: AccountScope<ManageAccountTokens>,
     path: AccountTokenPath,
 ) -> Result<Response, ApiError> {
-    owned_tokens::delete(&api, (&scope).into(), path.token_id).await
+    owned_tokens::delete(&api, (&scope).into(), path.token_id, LastToken::Protected).await
 }
 
 /// Roll an API token of an account

@@ -67,7 +67,7 @@ impl ActorNames {
                     names.tokens.insert(id, token.map(|token| token.name));
                 }
                 Actor::ApiKey(_) if names.user.is_none() => names.user = api.store.user().await?,
-                Actor::Token(_) | Actor::ApiKey(_) | Actor::System => {}
+                Actor::Token(_) | Actor::ApiKey(_) | Actor::System | Actor::Offline => {}
             }
         }
         Ok(names)
@@ -102,6 +102,7 @@ impl ActorNames {
                 ("api_key", Some(Id::from(id)), user.map(|user| &*user.email))
             }
             Actor::System => ("system", None, None),
+            Actor::Offline => ("offline", None, None),
         };
         EventActor {
             kind: kind.into(),

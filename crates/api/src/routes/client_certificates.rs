@@ -59,7 +59,8 @@ pub(crate) async fn list(
 /// Issue a client certificate
 ///
 /// The account's managed CA signs it. It is durable before the answer. `messages` has a line for an
-/// empty subject, and for names that were not copied. Repeat a request with the same
+/// empty subject, for names that were not copied, and for a shortened lifetime. The issuance rules
+/// of the zone and of the token apply (code 1540). Repeat a request with the same
 /// `Idempotency-Key`, token and zone, and the answer is the certificate that the first request
 /// made, in its present state.
 #[utoipa::path(
@@ -117,10 +118,18 @@ fn remarks(remarks: &CsrRemarks) -> Vec<Message<'static>> {
     if !remarks.names.is_empty() {
         let message = format!(
             "The certificate has the subject of the CSR, but not the other names that it asks for \
-             ({}): put a name that verifiers need into the subject, such as -subj /CN=device-1",
+             ({}): put a name that verifiers need into the subject, such as -subj /CN=device-1, or \
+             permit it in the issuance rules of the zone",
             remarks.names.join(", ")
         );
         push(code::NAMES_NOT_COPIED, message);
+    }
+    if let Some(end) = remarks.shortened_to {
+        let message = format!(
+            "The certificate ends on {end}, earlier than validity_days says, because of an \
+             issuance rule (max_lifetime): renew it before"
+        );
+        push(code::LIFETIME_SHORTENED, message);
     }
     messages
 }
@@ -232,7 +241,7 @@ fn revoked_before(earlier: &EarlierRevocation) -> String {
     let by = match by {
         Some(Actor::Token(id)) => format!(" by API token {id}"),
         Some(Actor::ApiKey(_)) => " by the API key".to_owned(),
-        Some(Actor::System) | None => String::new(),
+        Some(Actor::System | Actor::Offline) | None => String::new(),
     };
     let reason = reason.name();
     format!("The client certificate was already revoked on {at}{by} ({reason}): nothing changed")

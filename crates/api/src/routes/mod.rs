@@ -11,6 +11,7 @@ pub(crate) mod client_certificates;
 pub(crate) mod enforcement_points;
 pub(crate) mod enforcement_view;
 pub(crate) mod hostname_associations;
+pub(crate) mod issuance_rules;
 pub(crate) mod managed_authorities;
 pub(crate) mod managed_authority_requests;
 pub(crate) mod memberships;

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use certgate_model::{AccountId, PermissionGroup, TokenId, TokenRecord};
-use certgate_service::{TokenError, TokenOwner};
+use certgate_service::{LastToken, TokenError, TokenOwner};
 use certgate_wire::{CreateToken, Deleted, Id, Token};
 
 use crate::envelope;
@@ -56,15 +56,32 @@ pub(super) async fn update(
     owner: TokenOwner<'_>,
     id: TokenId,
     body: CreateToken<'static>,
+    last: LastToken,
 ) -> Result<Response, ApiError> {
-    let record = api.service.tokens.update(owner, id, draft(body)?).await?;
+    let tokens = &api.service.tokens;
+    let record = tokens.update(owner, id, draft(body)?, last).await?;
     envelope::one(token(api.clock.now(), &record))
 }
 
 /// Deletes a token.
-pub(super) async fn delete(api: &Api, owner: TokenOwner<'_>, id: Id) -> Result<Response, ApiError> {
-    api.service.tokens.delete(owner, id.into()).await?;
+pub(super) async fn delete(
+    api: &Api,
+    owner: TokenOwner<'_>,
+    id: Id,
+    last: LastToken,
+) -> Result<Response, ApiError> {
+    api.service.tokens.delete(owner, id.into(), last).await?;
     envelope::one(Deleted { id })
+}
+
+/// Reads the confirmation of a change of the last token that can create tokens.
+pub(super) fn last_token(query: Option<&str>) -> Result<LastToken, ApiError> {
+    let choices = [
+        ("true", LastToken::Confirmed),
+        ("false", LastToken::Protected),
+    ];
+    let given = Query::parse(query)?.choice("last_token", &choices)?;
+    Ok(given.unwrap_or(LastToken::Protected))
 }
 
 /// Gives a token a new value, and answers with it.

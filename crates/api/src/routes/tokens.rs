@@ -4,7 +4,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use certgate_service::{ManageTokens, ReadTokens, UserScope};
 use certgate_wire::{
-    Answer, CreateToken, Deleted, PageAnswer, PageQuery, PermissionGroupEntry,
+    Answer, CreateToken, Deleted, LastTokenQuery, PageAnswer, PageQuery, PermissionGroupEntry,
     PermissionGroupsQuery, Token, TokenPath, TokensQuery,
 };
 
@@ -80,13 +80,14 @@ pub(crate) async fn get(
 
 /// Replace an API token
 ///
-/// Its value stays.
+/// Its value stays. The last token that can create tokens needs a confirmation to lose that use or
+/// to get an end (code 1542).
 #[utoipa::path(
     put,
     path = "/client/v4/user/tokens/{token_id}",
     tag = "API tokens",
     operation_id = "user-api-tokens-update-token",
-    params(TokenPath),
+    params(TokenPath, LastTokenQuery),
     request_body = CreateToken<'static>,
     responses((status = 200, description = "The token", body = Answer<Token<'static>>)),
 )]
@@ -94,28 +95,33 @@ pub(crate) async fn update(
     State(api): State<Api>,
     scope: UserScope<ManageTokens>,
     path: TokenPath,
+    RawQuery(query): RawQuery,
     Body(body): Body<CreateToken<'static>>,
 ) -> Result<Response, ApiError> {
-    owned_tokens::update(&api, (&scope).into(), path.token_id.into(), body).await
+    let last = owned_tokens::last_token(query.as_deref())?;
+    owned_tokens::update(&api, (&scope).into(), path.token_id.into(), body, last).await
 }
 
 /// Delete an API token
 ///
-/// It stops working immediately.
+/// It stops working immediately. The last token that can create tokens needs a confirmation (code
+/// 1542).
 #[utoipa::path(
     delete,
     path = "/client/v4/user/tokens/{token_id}",
     tag = "API tokens",
     operation_id = "user-api-tokens-delete-token",
-    params(TokenPath),
+    params(TokenPath, LastTokenQuery),
     responses((status = 200, description = "The ID of the deleted token", body = Answer<Deleted>)),
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,
     scope: UserScope<ManageTokens>,
     path: TokenPath,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    owned_tokens::delete(&api, (&scope).into(), path.token_id).await
+    let last = owned_tokens::last_token(query.as_deref())?;
+    owned_tokens::delete(&api, (&scope).into(), path.token_id, last).await
 }
 
 /// Roll an API token

@@ -59,6 +59,8 @@ pub const ROUTES: &[Route] = &[
     ("GET", "/certgate/v1/zones/{zone_id}/client_certificates/{client_certificate_id}/history", READ, ISSUE, NONE, 200),
     ("GET", "/client/v4/zones/{zone_id}/certificate_authorities/hostname_associations", SSL_READ, ZONE_WRITE, NONE, 200),
     ("PUT", "/client/v4/zones/{zone_id}/certificate_authorities/hostname_associations", SSL_WRITE, SSL_READ, r#"{"hostnames":["a.example.com"]}"#, 200),
+    ("GET", "/certgate/v1/zones/{zone_id}/issuance_rules", ZONE_READ, SSL_WRITE, NONE, 200),
+    ("PUT", "/certgate/v1/zones/{zone_id}/issuance_rules", ZONE_WRITE, ZONE_READ, r#"{"max_lifetime":"8h"}"#, 200),
     ("GET", "/client/v4/zones", ZONE_READ, SSL_WRITE, NONE, 200),
     ("POST", "/client/v4/zones", ZONE_WRITE, ZONE_READ, NEW_ZONE, 200),
     ("GET", "/client/v4/zones/{zone_id}", ZONE_READ, SSL_WRITE, NONE, 200),

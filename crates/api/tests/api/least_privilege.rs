@@ -162,3 +162,51 @@ async fn a_token_grants_only_the_parts_that_it_has() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_last_token_that_creates_tokens_needs_a_confirmation_to_go() {
+    let app = TestApp::new().await;
+    let first = app.get("/user/tokens").await.result()[0].clone();
+    let path = format!("/user/tokens/{}", first["id"].as_str().unwrap());
+    let body = |extra: Value| {
+        let mut body = json!({ "name": "t", "policies": first["policies"] });
+        body.as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        body
+    };
+    let read = json!([{ "effect": "allow", "permission_groups": [{ "id": READ }],
+        "resources": { "com.cloudflare.api.account.zone.*": "*" } }]);
+    let tomorrow = json!({ "expires_on": "2026-08-16T00:00:00Z" });
+    // A token that ends does not replace it.
+    app.post("/user/tokens", body(tomorrow.clone()))
+        .await
+        .result();
+    for change in [
+        tomorrow.clone(),
+        json!({ "status": "disabled" }),
+        json!({ "policies": read }),
+    ] {
+        let error = app.put(&path, body(change.clone())).await.error();
+        assert_eq!((error.status, error.code), (400, 1542), "{change}");
+    }
+    let error = app.delete(&path).await.error();
+    assert_eq!((error.status, error.code), (400, 1542));
+    let error = app.delete(&format!("{path}?last_token=yes")).await.error();
+    assert_eq!((error.status, error.code), (400, 9208));
+    // Other changes, and the last token after another exists, need none.
+    app.put(&path, body(json!({ "name": "other" })))
+        .await
+        .result();
+    let second = app.post("/user/tokens", body(json!({}))).await.result();
+    app.put(&path, body(tomorrow)).await.result();
+    let other = format!("/client/v4/user/tokens/{}", second["id"].as_str().unwrap());
+    let value = second["value"].as_str().unwrap();
+    let error = app.call(Method::DELETE, &other).token(value).await.error();
+    assert_eq!((error.status, error.code), (400, 1542));
+    let confirmed = format!("{other}?last_token=true");
+    app.call(Method::DELETE, &confirmed)
+        .token(value)
+        .await
+        .result();
+}

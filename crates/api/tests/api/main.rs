@@ -20,6 +20,7 @@ mod hostile;
 mod hostname_associations;
 mod hostname_forms;
 mod http_forms;
+mod issuance_rules;
 mod last_use;
 mod least_privilege;
 mod managed_authorities;

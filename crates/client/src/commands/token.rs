@@ -1,18 +1,23 @@
 //! `certgate token create|list|revoke|verify` and `certgate token api-key create|delete`.
 
-use certgate_model::{PermissionGroup, Resource, Scope, TokenId};
+use std::io::IsTerminal;
+
+use certgate_model::{AddressBlock, PermissionGroup, Resource, Role, Scope, Timestamp, TokenId};
 use certgate_wire::{
-    CreatePolicy, CreateToken, EffectName, PermissionGroupId, PermissionGroupReference,
-    ResourceName, ResourceValue, Time, Token, TokenAddresses, TokenCondition, TokenPolicy,
-    TokenVerification, User, UserApiKey,
+    CreatePolicy, CreateToken, EffectName, IssuanceRuleSet, LifetimeValue, NamePatternText,
+    PermissionGroupId, PermissionGroupReference, ResourceName, ResourceValue, Time, Token,
+    TokenAddresses, TokenCondition, TokenPolicy, TokenVerification, User, UserApiKey,
 };
+use console::Term;
 use serde_json::json;
 
 use crate::arguments::TokenCreateArgs;
 use crate::failure::Failure;
-use crate::http::parsed;
+use crate::http::{Refusal, parsed};
 use crate::output::{Screen, printable};
 use crate::session::Session;
+
+use super::rules;
 
 const PATH: &str = "/client/v4/user/tokens";
 const API_KEY_PATH: &str = "/certgate/v1/user/api_key";
@@ -23,11 +28,7 @@ pub fn create(
     arguments: &TokenCreateArgs,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let groups = arguments
-        .permissions
-        .iter()
-        .map(|name| group(name))
-        .collect::<Result<Vec<_>, _>>()?;
+    let groups = arguments.permission_groups()?;
     let allowed = arguments.allow_ips.clone();
     let condition = (!allowed.is_empty()).then_some(TokenCondition {
         request_ip: Some(TokenAddresses {
@@ -42,7 +43,8 @@ pub fn create(
         policies: policies(session, &groups, &arguments.zones)?,
         condition,
         not_before: None,
-        expires_on: arguments.expires.map(|end| Time(end.future(screen.now()))),
+        expires_on: arguments.expires_on(screen.now()).map(Time),
+        issuance_rules: issuance_rules(arguments)?,
     };
     let answer = session.api.post(PATH, &body)?;
     if screen.is_json() {
@@ -68,6 +70,42 @@ pub fn create(
         );
     }
     Ok(())
+}
+
+impl TokenCreateArgs {
+    /// Returns the permissions: those of the role, or the named ones.
+    pub fn permission_groups(&self) -> Result<Vec<PermissionGroup>, Failure> {
+        match self.role {
+            Some(role) => Ok(Role::from(role).permissions()),
+            None if self.permissions.is_empty() => Ok(Role::Admin.permissions()),
+            None => self.permissions.iter().map(|name| group(name)).collect(),
+        }
+    }
+
+    /// Returns the addresses that may use the token; none: every address.
+    pub fn allowed_addresses(&self) -> Vec<AddressBlock> {
+        let blocks = self.allow_ips.iter();
+        blocks.map(|block| block.0.clone().into_owned()).collect()
+    }
+
+    /// Returns the end of a token that is created at `now`.
+    pub fn expires_on(&self, now: Timestamp) -> Option<Timestamp> {
+        self.expires.map(|end| end.future(now))
+    }
+}
+
+/// Returns the issuance rules of the arguments; `None` if there are none.
+fn issuance_rules(arguments: &TokenCreateArgs) -> Result<Option<IssuanceRuleSet>, Failure> {
+    if let Some(file) = &arguments.rules {
+        return rules::read(file).map(Some);
+    }
+    let names = arguments.only_names.iter().cloned().map(NamePatternText);
+    let rules = IssuanceRuleSet {
+        common_names: (!arguments.only_names.is_empty()).then(|| names.collect()),
+        max_lifetime: arguments.max_lifetime.map(LifetimeValue),
+        ..IssuanceRuleSet::default()
+    };
+    Ok((rules != IssuanceRuleSet::default()).then_some(rules))
 }
 
 /// The permission with this name, in any letter case, or ID.
@@ -192,18 +230,50 @@ fn permissions(policies: &[TokenPolicy<'_>]) -> String {
 }
 
 /// `certgate token revoke`
-pub fn revoke(session: &Session, id: &str, screen: &mut Screen) -> Result<(), Failure> {
+pub fn revoke(session: &Session, id: &str, yes: bool, screen: &mut Screen) -> Result<(), Failure> {
     let id: TokenId = id.trim().parse().map_err(|_| {
         // The text may be a token's value by mistake, so the message does not repeat it.
         Failure::usage("this is not the ID of a token: it has 32 hexadecimal digits")
             .hint("`certgate token list` shows the IDs")
     })?;
-    let answer = session.api.delete(&format!("{PATH}/{id}"))?;
+    let confirmation = if yes { "?last_token=true" } else { "" };
+    let answer = match session.api.delete(&format!("{PATH}/{id}{confirmation}")) {
+        // The only request that the server rejects because of its content.
+        Err(Refusal::Refused {
+            status: 400,
+            failure,
+            ..
+        }) if !yes => {
+            confirm(failure)?;
+            session
+                .api
+                .delete(&format!("{PATH}/{id}?last_token=true"))?
+        }
+        answered => answered?,
+    };
     if screen.is_json() {
         return screen.json(&answer.result);
     }
     screen.say(&format!("revoked token {id}"));
     Ok(())
+}
+
+/// Asks on the terminal whether to revoke the last token that can create tokens.
+fn confirm(refused: Failure) -> Result<(), Failure> {
+    let terminal = Term::stderr();
+    let refused = refused.hint("create another token first, or add --yes");
+    if !std::io::stdin().is_terminal() || !terminal.is_term() {
+        return Err(refused);
+    }
+    let question = format!("{refused}\nRevoke it? [y/N] ");
+    let asked = terminal
+        .write_str(&question)
+        .and_then(|()| terminal.read_line());
+    let answer = asked.map_err(|error| Failure::io("cannot read the answer", &error))?;
+    match answer.trim().eq_ignore_ascii_case("y") {
+        true => Ok(()),
+        false => Err(refused),
+    }
 }
 
 /// `certgate token verify`

@@ -59,6 +59,7 @@ pub fn issue(authority: &Authority, serial: SerialNumber) -> Vec<u8> {
         crl_url: PROFILE_URL.into(),
         ocsp_url: "http://pki.example.com/ocsp".into(),
         ca_url: "http://pki.example.com/ca.crt".into(),
+        alternative_names: Vec::new(),
     };
     let validity = Validity {
         not_before: NOW,

@@ -113,7 +113,7 @@ impl Access {
                 let owner = self.owner_of_api_key(hash).await?;
                 owner.ok_or(AccessError::UnknownApiKey)?.token.clone()
             }
-            Actor::System => return Err(AccessError::Refused),
+            Actor::System | Actor::Offline => return Err(AccessError::Refused),
         };
         Ok(Caller {
             principal: Principal {

@@ -2,9 +2,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, Actor, AddressBlock, By, Effect, PermissionGroup, Place, Policy, Resource, Scope,
-    Timestamp, TokenHash, TokenId, TokenRecord, TokenState, UserRecord, Visible, ZoneId,
-    allow_grant, allows, visible,
+    AccountId, Actor, AddressBlock, By, Counted, Effect, PermissionGroup, Place, Policy, Resource,
+    Scope, StoredRules, Timestamp, TokenHash, TokenId, TokenRecord, TokenState, UserRecord,
+    Visible, ZoneId, allow_grant, allows, visible,
 };
 use ipnet::IpNet;
 
@@ -95,7 +95,9 @@ impl Principal {
             Scope::User => self.may_grant(group, user, None),
             Scope::Account | Scope::Zone => self.may_grant(group, Resource::AllAccounts, None),
         };
-        PermissionGroup::ALL.into_iter().all(everywhere) && self.may_pass_limits_on(&[], &[], None)
+        PermissionGroup::ALL.into_iter().all(everywhere)
+            && self.may_pass_limits_on(&[], &[], None)
+            && self.token.record.issuance_rules == StoredRules::Absent
     }
 
     /// Returns true if the principal has `group` on `resource` itself, so that it can grant it.
@@ -133,6 +135,21 @@ impl Principal {
             .iter()
             .all(|mine| refused.iter().any(|block| block.contains(mine)));
         in_time && from_there && not_from_there
+    }
+
+    /// Returns true if a token with these rules could issue no certificate that the principal's own
+    /// rules forbid. `is_own`: it is the principal's own token.
+    pub(crate) fn may_pass_rules_on(&self, rules: &StoredRules, is_own: bool) -> bool {
+        let counted = match is_own {
+            true => Counted::Together,
+            false => Counted::Apart,
+        };
+        match (&self.token.record.issuance_rules, rules) {
+            // Nothing is issued under corrupt rules.
+            (StoredRules::Absent, _) | (_, StoredRules::Corrupt(_)) => true,
+            (StoredRules::Known(own), StoredRules::Known(rules)) => rules.is_within(own, counted),
+            (_, StoredRules::Absent) | (StoredRules::Corrupt(_), StoredRules::Known(_)) => false,
+        }
     }
 
     pub(super) fn may(&self, needed: PermissionGroup, place: Place) -> bool {
@@ -202,6 +219,7 @@ pub(crate) fn token_with_everything(
         policies: vec![policy],
         allowed_addresses: Vec::new(),
         refused_addresses: Vec::new(),
+        issuance_rules: StoredRules::Absent,
         not_before: None,
         expires_on: None,
         issued_on: user.created_on,

@@ -2,7 +2,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, AccountRecord, By, Place, Timestamp, UserRecord, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, By, Place, Timestamp, TokenRecord, UserRecord, ZoneId, ZoneRecord,
 };
 
 use super::authentication::Access;
@@ -102,6 +102,11 @@ impl<P> ZoneScope<P> {
     /// Returns the zone.
     pub fn zone(&self) -> &ZoneRecord {
         &self.zone
+    }
+
+    /// Returns the token of the caller.
+    pub(crate) fn token(&self) -> &TokenRecord {
+        self.caller.principal().token()
     }
 
     pub(crate) fn by(&self, at: Timestamp) -> By {

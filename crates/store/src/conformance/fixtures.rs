@@ -1,12 +1,13 @@
 //! Records with every field of real ones, which differ by a number.
 
 use certgate_model::{
-    AccountId, AccountRecord, AccountSettings, AccountType, Actor, AddressBlock, AuthorityId,
-    AuthorityRecord, AuthorityRef, By, CertificateId, CertificateRecord, Effect, Installation,
-    KeyAlgorithm, MtlsCertificateId, MtlsCertificateRecord, PermissionGroup, Policy, Resource,
-    RevocationReason, SerialNumber, SignatureAlgorithm, Slice, Status, SubjectFields, Timestamp,
-    TokenHash, TokenId, TokenRecord, TokenState, UserId, UserProfile, UserRecord, ZoneId,
-    ZoneProperties, ZoneRecord, ZoneType,
+    AccountId, AccountRecord, AccountSettings, AccountType, Actor, AddressBlock,
+    AlternativeNameRules, AuthorityId, AuthorityRecord, AuthorityRef, BeyondRules, By,
+    CertificateId, CertificateRecord, Effect, Installation, IssuanceRules, KeyAlgorithm, KeyType,
+    Lifetime, MtlsCertificateId, MtlsCertificateRecord, PermissionGroup, Policy, Resource,
+    RevocationReason, SerialNumber, SignatureAlgorithm, Slice, Status, StoredRules, SubjectFields,
+    Timestamp, TokenHash, TokenId, TokenRecord, TokenState, UserId, UserProfile, UserRecord,
+    ZoneId, ZoneProperties, ZoneRecord, ZoneType,
 };
 
 use crate::FirstRecords;
@@ -68,8 +69,37 @@ pub fn zone(n: u32, of: &AccountRecord) -> ZoneRecord {
                 .map(|server| format!("ns{server}.example"))
                 .collect(),
         },
+        issuance_rules: issuance_rules(n),
         created_on: instant(n),
         modified_on: instant(n + 1),
+    }
+}
+
+/// Returns rules number `n`: none for every third one, otherwise few or all.
+pub fn issuance_rules(n: u32) -> StoredRules {
+    let pattern = |text: String| text.parse().expect("a short text");
+    let rules = IssuanceRules {
+        common_names: vec![pattern(format!("device-{n}-*"))],
+        certificates_per_day: Some(n.into()),
+        ..IssuanceRules::default()
+    };
+    match n % 3 {
+        0 => StoredRules::Absent,
+        1 => rules.into(),
+        _ => IssuanceRules {
+            required_attributes: vec!["organization".parse().expect("a name")],
+            forbidden_attributes: vec!["2.5.4.97".parse().expect("an object identifier")],
+            key_types: vec![KeyType::P256, KeyType::Rsa(Some(3072))],
+            lifetime_max: Lifetime::of_seconds(3_600 * u64::from(n)).ok(),
+            active_per_name: Some(2),
+            alternative_names: Some(AlternativeNameRules {
+                dns: vec![pattern("*.example".to_owned())],
+                beyond: BeyondRules::Reject,
+                ..AlternativeNameRules::default()
+            }),
+            ..rules
+        }
+        .into(),
     }
 }
 
@@ -151,6 +181,7 @@ pub fn token(n: u32, of: &UserRecord) -> TokenRecord {
         ],
         allowed_addresses: vec![block("192.0.2.0", 24), block("2001:db8::", 128)],
         refused_addresses: vec![block("198.51.100.7", 32)],
+        issuance_rules: issuance_rules(n),
         not_before: (!n.is_multiple_of(3)).then(|| instant(n)),
         expires_on: n
             .is_multiple_of(3)

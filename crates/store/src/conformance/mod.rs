@@ -15,6 +15,7 @@ mod enforcement_points;
 mod fixtures;
 mod history;
 mod hostnames;
+mod issuance_rules;
 mod lists;
 mod mtls_certificates;
 mod recorder;

@@ -11,6 +11,7 @@ use super::enforcement_points::{enforcement_points, silent_points};
 use super::fixtures;
 use super::fixtures::by;
 use super::hostnames::hostnames;
+use super::issuance_rules::issuance_rules;
 use super::lists::lists;
 use super::mtls_certificates::mtls_certificates;
 use super::search::Searched;
@@ -33,6 +34,7 @@ pub async fn verbs(store: &dyn Store) {
     certificates(store, &authority).await;
     statuses(store, &authority).await;
     settling(store, &authority).await;
+    issuance_rules(store, &authority).await;
     replaced_authorities(store).await;
     deep_slices(store).await;
     lists(store, &authority).await;

@@ -73,6 +73,7 @@ pub(crate) static TABLES: &[&Table] = &[
     &AUTHORITY_REQUESTS,
     &ZONES,
     &TOKENS,
+    &ISSUANCE_COUNTERS,
     &MTLS_CERTIFICATES,
     &HOSTNAME_ASSOCIATIONS,
     &CERTIFICATES,
@@ -229,7 +230,7 @@ pub(crate) static AUTHORITY_REQUESTS: Table = Table::new(
 /// `number` is the upper part of the positions of a zone's certificates. `reversed_name` begins
 /// with the last label, so that the zones below a zone are together. `vanity_name_servers` has a
 /// name on each line. It, `paused` and `type` are null in rows of version 1, and outside the
-/// digest.
+/// digest. So is `issuance_rules`, null before version 5: its text has a digest of its own.
 pub(crate) static ZONES: Table = Table::new(
     "zones",
     &[
@@ -247,6 +248,7 @@ pub(crate) static ZONES: Table = Table::new(
         flag("paused").nullable().unsealed().since(2),
         text("type").nullable().unsealed().since(2),
         text("vanity_name_servers").nullable().unsealed().since(2),
+        text("issuance_rules").nullable().unsealed().since(5),
         DIGEST,
     ],
     1,
@@ -291,6 +293,7 @@ pub(crate) static TOKENS: Table = Table::new(
             .unsealed()
             .references("accounts", "id")
             .since(2),
+        text("issuance_rules").nullable().unsealed().since(5),
         DIGEST,
     ],
     1,
@@ -303,6 +306,16 @@ pub(crate) static TOKENS: Table = Table::new(
     ),
 ])
 .rows_max(50);
+
+/// The certificates of the last day on which a zone or token with a rule `certificates_per_day`
+/// issued one. `owner` is the ID of the zone or token, `day` the number of days since the Unix
+/// epoch.
+pub(crate) static ISSUANCE_COUNTERS: Table = Table::new(
+    "issuance_counters",
+    &[octets("owner"), integer("day"), integer("count")],
+    1,
+)
+.since(5);
 
 /// Rows hold whole chains.
 pub(crate) static MTLS_CERTIFICATES: Table = Table::new(

@@ -78,4 +78,11 @@ CREATE TABLE "adopted_certificates" (
     "authority" BIGINT NOT NULL REFERENCES "authorities" ("number"),
     "position" BIGINT NOT NULL REFERENCES "certificates" ("position"),
     PRIMARY KEY ("serial", "authority")
+-- Limits on the certificates of zones and tokens.
+ALTER TABLE "zones" ADD COLUMN "issuance_rules" TEXT COLLATE "C";
+ALTER TABLE "tokens" ADD COLUMN "issuance_rules" TEXT COLLATE "C";
+CREATE TABLE "issuance_counters" (
+    "owner" BYTEA NOT NULL PRIMARY KEY,
+    "day" BIGINT NOT NULL,
+    "count" BIGINT NOT NULL
 );

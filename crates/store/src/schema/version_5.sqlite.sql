@@ -102,3 +102,11 @@ CREATE TABLE "adopted_certificates" (
     "position" INTEGER NOT NULL REFERENCES "certificates" ("position"),
     PRIMARY KEY ("serial", "authority")
 ) WITHOUT ROWID;
+-- Limits on the certificates of zones and tokens.
+ALTER TABLE "zones" ADD COLUMN "issuance_rules" TEXT;
+ALTER TABLE "tokens" ADD COLUMN "issuance_rules" TEXT;
+CREATE TABLE "issuance_counters" (
+    "owner" BLOB NOT NULL PRIMARY KEY,
+    "day" INTEGER NOT NULL,
+    "count" INTEGER NOT NULL
+);

@@ -44,7 +44,7 @@ pub(crate) async fn adopt<D: Db>(
         if outcome.is_none() {
             news.push(New {
                 certificate: Arc::clone(certificate),
-                quota,
+                limits: quota.into(),
                 by: *by,
                 circumstances: Circumstances::Adopted,
             });
@@ -57,7 +57,15 @@ pub(crate) async fn adopt<D: Db>(
         Some(CertificateRecorded::Recorded) => Adopted::Recorded,
         Some(CertificateRecorded::QuotaReached) => Adopted::QuotaReached,
         Some(CertificateRecorded::Exists) => Adopted::SerialTaken,
-        Some(CertificateRecorded::NoZone | CertificateRecorded::AuthorityNotActive) | None => {
+        Some(
+            CertificateRecorded::NoZone
+            | CertificateRecorded::AuthorityNotActive
+            // Issuance rules do not limit adoption.
+            | CertificateRecorded::DayLimitReached { .. }
+            | CertificateRecorded::NameLimitReached
+            | CertificateRecorded::NamesNotIndexed,
+        )
+        | None => {
             Adopted::NoZone
         }
     };

@@ -7,10 +7,11 @@ mod reading;
 mod seals;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use certgate_model::{
     AccountId, AuthorityId, AuthorityRef, CertificateId, EnforcementPointId, ResourceType, Status,
-    Timestamp, TokenHash, TokenId, UserId, ZoneId,
+    StoredRules, Timestamp, TokenHash, TokenId, UserId, ZoneId,
 };
 
 use self::indexes::Search;
@@ -126,12 +127,22 @@ async fn references<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
     Ok(lines)
 }
 
+/// Notes issuance rules that cannot be read: nothing is issued under them.
+fn corrupt_rules(lines: &mut Vec<String>, kind: &str, id: &impl Display, rules: &StoredRules) {
+    if matches!(rules, StoredRules::Corrupt(_)) {
+        lines.push(format!("the issuance rules of the {kind} {id} are corrupt"));
+    }
+}
+
 /// Finds rows that cannot be turned into the records that they stand for: the server would answer
 /// requests for them with an error.
 async fn records<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     for id in ids(db, "SELECT id FROM tokens").await? {
         let read = tokens::token(db, TokenId::from_bytes(id)).await;
+        if let Ok(Some(record)) = &read {
+            corrupt_rules(&mut lines, "token", &record.id, &record.issuance_rules);
+        }
         note(&mut lines, "token", &id, read)?;
     }
     for id in ids(db, "SELECT id FROM accounts WHERE deleted_at IS NULL").await? {
@@ -155,12 +166,11 @@ async fn records<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<String>, St
         )?;
     }
     for id in ids(db, "SELECT id FROM zones WHERE deleted_at IS NULL").await? {
-        note(
-            &mut lines,
-            "zone",
-            &id,
-            tenants::zone(db, ZoneId::from_bytes(id)).await,
-        )?;
+        let read = tenants::zone(db, ZoneId::from_bytes(id)).await;
+        if let Ok(Some(record)) = &read {
+            corrupt_rules(&mut lines, "zone", &record.id, &record.issuance_rules);
+        }
+        note(&mut lines, "zone", &id, read)?;
     }
     for id in ids(db, "SELECT id FROM authorities WHERE NOT retired").await? {
         let read = authority_verbs::authority(db, AuthorityId::from_bytes(id)).await;

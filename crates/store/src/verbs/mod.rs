@@ -22,6 +22,7 @@ pub(crate) mod enforcement;
 pub(crate) mod history;
 pub(crate) mod hostnames;
 pub(crate) mod indexing;
+mod issuance_counts;
 pub(crate) mod leases;
 pub(crate) mod mtls_certificates;
 mod names;

@@ -15,17 +15,18 @@ use super::certificates::{last_position, size_after};
 use super::changes::{Epochs, Logs};
 use super::counters::Shifts;
 use super::indexing::{self, Indexed};
+use super::issuance_counts::Counts;
 use super::revocations::{self, Aged, Listed};
 use super::tallies::{Counted, Standing, Tallies};
 use crate::db::{Db, values};
 use crate::position::Position;
 use crate::schema::{ADOPTED_CERTIFICATES, CERTIFICATES, STATUSES};
-use crate::{CertificateRecorded, StoreError, seal};
+use crate::{CertificateRecorded, RecordingLimits, StoreError, seal};
 
 /// A certificate to record.
 pub(crate) struct New {
     pub(crate) certificate: Arc<CertificateRecord>,
-    pub(crate) quota: Option<u64>,
+    pub(crate) limits: RecordingLimits,
     pub(crate) by: By,
     pub(crate) circumstances: Circumstances,
 }
@@ -80,10 +81,23 @@ pub(crate) async fn record<D: Db>(
         numbers: BTreeMap::new(),
     };
     let mut outcomes = Vec::with_capacity(news.len());
-    let mut placed = Vec::with_capacity(news.len());
+    let mut placed: Vec<Placed<'_>> = Vec::with_capacity(news.len());
+    let mut counts = Counts::new(db);
     for new in news {
+        let counted = new.limits.counted.as_deref();
+        if let Some(counted) = counted {
+            let before = placed.iter().map(|place| &*place.new.certificate);
+            let refusal = counts.refusal(counted, &new.certificate, new.by.at, before);
+            if let Some(refused) = refusal.await? {
+                outcomes.push(refused);
+                continue;
+            }
+        }
         outcomes.push(match ends.place(new).await? {
             Ok(place) => {
+                if let Some(counted) = counted {
+                    counts.add(counted);
+                }
                 placed.push(place);
                 CertificateRecorded::Recorded
             }
@@ -93,6 +107,7 @@ pub(crate) async fn record<D: Db>(
     if placed.is_empty() {
         return Ok(outcomes);
     }
+    counts.write().await?;
     let mut first = ends.first_signatures();
     let is_adopted = |place: &&Placed<'_>| place.new.circumstances == Circumstances::Adopted;
     first.extend(
@@ -273,7 +288,7 @@ impl<D: Db> Ends<'_, D> {
         if self.taken.contains(&certificate.id) {
             return Ok(Err(CertificateRecorded::Exists));
         }
-        if new.quota.is_some_and(|quota| end.size >= quota) {
+        if new.limits.quota.is_some_and(|quota| end.size >= quota) {
             return Ok(Err(CertificateRecorded::QuotaReached));
         }
         let position = Position::in_zone(end.zone, end.size);

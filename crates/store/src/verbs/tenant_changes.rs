@@ -1,8 +1,8 @@
 //! Changes of accounts, zones and users.
 
 use certgate_model::{
-    AccountChange, AccountId, AccountRecord, AuditAction, AuditOwner, By, ResourceType, UserChange,
-    UserId, UserRecord, ZoneChange, ZoneId, ZoneRecord,
+    AccountChange, AccountId, AccountRecord, AuditAction, AuditOwner, By, ResourceType,
+    StoredRules, UserChange, UserId, UserRecord, ZoneChange, ZoneId, ZoneRecord,
 };
 
 use super::audit;
@@ -11,7 +11,7 @@ use super::tenants::{account, log_account, log_zone, user, vanity_text, zone, zo
 use crate::audit::AuditEvent;
 use crate::db::{Db, Value, values};
 use crate::schema::{ACCOUNTS, ZONES};
-use crate::{AccountChanged, StoreError, seal};
+use crate::{AccountChanged, StoreError, issuance_rules_column, seal};
 
 /// Changes an account; the new name must be free.
 pub(crate) async fn change_account<D: Db>(
@@ -93,6 +93,34 @@ pub(crate) async fn change_zone<D: Db>(
         vanity_text(&new.properties),
         digest,
     ];
+    db.execute(update, &values).await?;
+    log_zone(db, AuditAction::Update, &new, None, by).await?;
+    Ok(Some(new))
+}
+
+/// Replaces the issuance rules of a zone; `None` if it does not exist.
+pub(crate) async fn replace_issuance_rules<D: Db>(
+    db: &D,
+    id: ZoneId,
+    rules: &StoredRules,
+    by: &By,
+) -> Result<Option<ZoneRecord>, StoreError> {
+    let Some(old) = zone(db, id).await? else {
+        return Ok(None);
+    };
+    if old.issuance_rules == *rules {
+        return Ok(Some(old));
+    }
+    let new = ZoneRecord {
+        issuance_rules: rules.clone(),
+        modified_on: by.at,
+        ..old
+    };
+    let digest = seal::of(&ZONES, &zone_cells(&new));
+    let update = "UPDATE zones SET modified_on = ?2, issuance_rules = ?3, digest = ?4 \
+                  WHERE id = ?1";
+    let text = issuance_rules_column::text(rules)?;
+    let values = values![id, new.modified_on, text, digest];
     db.execute(update, &values).await?;
     log_zone(db, AuditAction::Update, &new, None, by).await?;
     Ok(Some(new))

@@ -18,7 +18,8 @@ use crate::db::{Db, Row, Value, values};
 use crate::error::corrupt;
 use crate::schema::{ACCOUNTS, USERS, ZONES};
 use crate::{
-    AccountRecorded, FirstRecords, NEIGHBOURS_MAX, Neighbours, StoreError, ZoneRecorded, seal,
+    AccountRecorded, FirstRecords, NEIGHBOURS_MAX, Neighbours, StoreError, ZoneRecorded,
+    issuance_rules_column, seal,
 };
 
 /// Returns the installation, if there is one.
@@ -265,13 +266,14 @@ pub(super) async fn log_account<D: Db>(
 }
 
 const ZONE_COLUMNS: &str = "zones.id, zones.name, zones.account, accounts.name, zones.created_on, \
-                            zones.modified_on, zones.paused, zones.type, zones.vanity_name_servers";
+                            zones.modified_on, zones.paused, zones.type, zones.vanity_name_servers, \
+                            zones.issuance_rules";
 
 /// Returns one zone that is not deleted.
 pub(crate) async fn zone<D: Db>(db: &D, id: ZoneId) -> Result<Option<ZoneRecord>, StoreError> {
     let select = "SELECT zones.id, zones.name, zones.account, accounts.name, zones.created_on, \
-                  zones.modified_on, zones.paused, zones.type, zones.vanity_name_servers \
-                  FROM zones JOIN accounts ON accounts.id = zones.account \
+                  zones.modified_on, zones.paused, zones.type, zones.vanity_name_servers, \
+                  zones.issuance_rules FROM zones JOIN accounts ON accounts.id = zones.account \
                   WHERE zones.id = ?1 AND zones.deleted_at IS NULL";
     db.optional(select, &values![id], zone_row).await
 }
@@ -289,6 +291,7 @@ fn zone_row(row: &dyn Row) -> Result<ZoneRecord, StoreError> {
             kind: named(row, 7, "zone", ZoneType::from_name)?,
             vanity_name_servers: vanity_names(row.get(8)?),
         },
+        issuance_rules: issuance_rules_column::rules(row.get(9)?),
     })
 }
 
@@ -413,15 +416,16 @@ async fn neighbours<D: Db>(
 async fn insert_zone<D: Db>(db: &D, zone: &ZoneRecord, by: &By) -> Result<(), StoreError> {
     let insert = "INSERT INTO zones (number, id, name, folded_name, reversed_name, account, \
                   created_on, modified_on, deleted_at, digest, paused, type, \
-                  vanity_name_servers) \
+                  vanity_name_servers, issuance_rules) \
                   VALUES ((SELECT coalesce(max(number), 0) + 1 FROM zones), ?1, ?2, ?3, ?4, ?5, \
-                  ?6, ?7, NULL, ?8, ?9, ?10, ?11)";
+                  ?6, ?7, NULL, ?8, ?9, ?10, ?11, ?12)";
     let mut cells = zone_cells(zone).to_vec();
     cells.extend(values![
         seal::of(&ZONES, &cells),
         zone.properties.paused,
         zone.properties.kind.name(),
         vanity_text(&zone.properties),
+        issuance_rules_column::text(&zone.issuance_rules)?,
     ]);
     db.execute(insert, &cells[1..]).await?;
     log_zone(db, AuditAction::Create, zone, None, by).await

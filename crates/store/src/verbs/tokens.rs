@@ -10,14 +10,14 @@ use super::audit;
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, Value, values};
 use crate::schema::TOKENS;
-use crate::{StoreError, seal, token_columns};
+use crate::{StoreError, issuance_rules_column, seal, token_columns};
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, \"user\", name, hash, state, policies, allowed_addresses, \
              refused_addresses, not_before, expires_on, issued_on, modified_on, last_used_on, \
-             account FROM tokens ",
+             account, issuance_rules FROM tokens ",
             $rest
         )
     };
@@ -82,7 +82,8 @@ pub(crate) async fn page<D: Db>(
 /// Stores a new token.
 pub(crate) async fn record<D: Db>(db: &D, token: &TokenRecord, by: &By) -> Result<(), StoreError> {
     let mut cells = cells(token)?.to_vec();
-    cells.extend(values![token.last_used_on, token.account]);
+    let rules = issuance_rules_column::text(&token.issuance_rules)?;
+    cells.extend(values![token.last_used_on, token.account, rules]);
     seal::insert(db, &TOKENS, &cells).await?;
     log(db, AuditAction::Create, token, by).await
 }
@@ -109,9 +110,10 @@ pub(crate) async fn replace<D: Db>(
     let update = "UPDATE tokens SET \"user\" = ?2, name = ?3, hash = ?4, state = ?5, \
                   policies = ?6, allowed_addresses = ?7, refused_addresses = ?8, \
                   not_before = ?9, expires_on = ?10, issued_on = ?11, modified_on = ?12, \
-                  digest = ?13 WHERE id = ?1";
+                  digest = ?13, issuance_rules = ?14 WHERE id = ?1";
     let mut cells = cells(new)?.to_vec();
     cells.push(seal::of(&TOKENS, &cells).into());
+    cells.push(issuance_rules_column::text(&new.issuance_rules)?.into());
     let changed = db.execute(update, &cells).await?;
     log(db, AuditAction::Update, new, by).await?;
     Ok(changed == 1)
@@ -124,6 +126,11 @@ pub(crate) async fn delete<D: Db>(db: &D, id: TokenId, by: &By) -> Result<bool, 
     };
     db.execute("DELETE FROM tokens WHERE id = ?1", &values![id])
         .await?;
+    db.execute(
+        "DELETE FROM issuance_counters WHERE owner = ?1",
+        &values![id],
+    )
+    .await?;
     log(db, AuditAction::Delete, &found, by).await?;
     Ok(true)
 }
@@ -211,5 +218,6 @@ fn token_row(row: &dyn Row) -> Result<TokenRecord, StoreError> {
         modified_on: row.get(11)?,
         last_used_on: row.get(12)?,
         account: row.get(13)?,
+        issuance_rules: issuance_rules_column::rules(row.get(14)?),
     })
 }

@@ -262,6 +262,12 @@ fn filling(octets: impl Fn(&str) -> String) -> String {
           CASE WHEN i % 100 < 30 THEN 0 END",
         ),
         (
+            "issuance_counters",
+            "owner, day, count",
+            5_000,
+            "octets(60000000 + i), 20000, i",
+        ),
+        (
             "authority_counters",
             "zone, authority, active, pending_reactivation, pending_revocation, revoked",
             5_000,

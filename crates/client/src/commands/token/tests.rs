@@ -1,15 +1,20 @@
 use serde_json::Value;
 
 use super::*;
-use crate::arguments::{Format, Moment};
+use crate::arguments::{Format, Moment, RoleName};
 use crate::testing::{Captured, Server, text};
 
 fn arguments(permissions: &[&str], zones: &[String]) -> TokenCreateArgs {
     TokenCreateArgs {
         name: "ci".to_owned(),
         permissions: permissions.iter().map(|name| (*name).to_owned()).collect(),
+        role: None,
         zones: zones.to_vec(),
         expires: Some(Moment::At("2027-01-31T00:00:00Z".parse().unwrap())),
+        offline: false,
+        only_names: Vec::new(),
+        max_lifetime: None,
+        rules: None,
         allow_ips: serde_json::from_str("[\"192.0.2.0/24\"]").unwrap(),
     }
 }
@@ -76,6 +81,48 @@ fn a_token_is_requested_with_a_policy_for_each_kind_of_resource() {
 }
 
 #[test]
+fn a_role_is_a_set_of_permissions() {
+    let server = Server::start();
+    for (role, count) in [
+        (RoleName::Issuer, 1),
+        (RoleName::Operator, 4),
+        (RoleName::Auditor, 9),
+        (RoleName::Proxy, 1),
+        (RoleName::Admin, 20),
+    ] {
+        let captured = Captured::new(Format::Table);
+        let arguments = TokenCreateArgs {
+            role: Some(role),
+            expires: None,
+            ..arguments(&[], &[])
+        };
+        create(&server.session(), &arguments, &mut captured.screen()).unwrap();
+        let seen = server.seen().into_iter().rfind(|seen| seen.is_post());
+        let body: Value = serde_json::from_str(&seen.unwrap().body).unwrap();
+        let policies = body["policies"].as_array().unwrap();
+        let groups = policies.iter().map(|policy| &policy["permission_groups"]);
+        let found: usize = groups.map(|groups| groups.as_array().unwrap().len()).sum();
+        assert_eq!(found, count, "{role:?}");
+    }
+}
+
+#[test]
+fn a_token_for_ci_issues_only_some_names_for_a_short_time() {
+    let server = Server::start();
+    let captured = Captured::new(Format::Json);
+    let arguments = TokenCreateArgs {
+        role: Some(RoleName::Issuer),
+        only_names: vec!["build-*".parse().unwrap()],
+        max_lifetime: Some("7d".parse().unwrap()),
+        ..arguments(&[], &[])
+    };
+    create(&server.session(), &arguments, &mut captured.screen()).unwrap();
+    let made: Value = serde_json::from_str(&captured.out()).unwrap();
+    let rules = serde_json::json!({ "common_names": ["build-*"], "max_lifetime": 604_800 });
+    assert_eq!(made["issuance_rules"], rules);
+}
+
+#[test]
 fn an_unknown_permission_is_refused_before_anything_is_sent() {
     let server = Server::start();
     let captured = Captured::new(Format::Table);
@@ -114,13 +161,25 @@ fn tokens_are_listed_revoked_and_verified() {
     assert_eq!(cells[1..], expected);
     verify(&server.session(), &mut captured.screen()).unwrap();
     assert!(captured.out().contains("active"));
-    revoke(&server.session(), cells[0], &mut captured.screen()).unwrap();
+    revoke(&server.session(), cells[0], false, &mut captured.screen()).unwrap();
     let seen = server.seen().pop().unwrap();
     assert_eq!(
         (seen.method.as_str(), seen.path.as_str()),
         ("DELETE", format!("{PATH}/{}", cells[0]).as_str())
     );
-    assert!(revoke(&server.session(), "ci", &mut captured.screen()).is_err());
+    assert!(revoke(&server.session(), "ci", false, &mut captured.screen()).is_err());
+}
+
+#[test]
+fn the_last_token_that_can_create_tokens_is_revoked_only_with_a_confirmation() {
+    let server = Server::start();
+    let captured = Captured::new(Format::Table);
+    list(&server.session(), &mut captured.screen()).unwrap();
+    let out = captured.out();
+    let first = out.lines().nth(1).unwrap().split(' ').next().unwrap();
+    let failure = revoke(&server.session(), first, false, &mut captured.screen()).unwrap_err();
+    assert!(failure.lines().contains("--yes"), "{}", failure.lines());
+    revoke(&server.session(), first, true, &mut captured.screen()).unwrap();
 }
 
 #[test]

@@ -1,0 +1,80 @@
+//! The parts of a request that issuance rules limit.
+
+use certgate_model::{AlternativeName, RequestedCertificate, SubjectAttribute};
+
+use crate::alternative_name::alternative_name;
+use crate::certificate::{SignedParts, TbsParts};
+use crate::csr::CheckedCsr;
+use crate::oid;
+use crate::requested_names::for_each_alternative;
+use crate::subject::{read_attribute, read_text};
+use crate::tlv::{Cursor, NotDer, tag};
+
+impl CheckedCsr {
+    /// Returns the parts that issuance rules limit, for a certificate of so many days.
+    pub fn requested(&self, days: u32) -> RequestedCertificate {
+        let mut requested = RequestedCertificate {
+            common_names: Vec::new(),
+            attributes: Vec::new(),
+            key: self.key_type(),
+            days,
+            alternative_names: alternative_names(self.attributes_der()),
+        };
+        // The subject was read before: it is a Name.
+        let _ = read_subject(self.subject_der(), &mut requested);
+        requested
+    }
+}
+
+fn read_subject(subject: &[u8], requested: &mut RequestedCertificate) -> Result<(), NotDer> {
+    let mut rdns = Cursor::new(subject).inside(tag::SEQUENCE)?;
+    while !rdns.is_empty() {
+        let mut rdn = rdns.inside(tag::SET)?;
+        while !rdn.is_empty() {
+            let (kind, value) = read_attribute(&mut rdn)?;
+            if kind == oid::COMMON_NAME {
+                let text = read_text(value).ok_or(NotDer)?;
+                requested.common_names.push(text.into_owned());
+            }
+            let attribute = SubjectAttribute::of_oid(oid::dotted(kind));
+            if !requested.attributes.contains(&attribute) {
+                requested.attributes.push(attribute);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the subject alternative names of a certificate (DER); none if it is malformed.
+pub fn certificate_alternative_names(der: &[u8]) -> Vec<AlternativeName> {
+    let read = || {
+        let signed = SignedParts::read(der)?;
+        let mut extensions = TbsParts::read(signed.tbs).map_err(|_| NotDer)?.extensions;
+        let mut read = Vec::new();
+        while let Some(extension) = extensions.next()? {
+            if extension.kind == oid::SUBJECT_ALT_NAME {
+                let mut names = Cursor::new(extension.value).inside(tag::SEQUENCE)?;
+                while !names.is_empty() {
+                    read.push(alternative_name(names.any()?));
+                }
+            }
+        }
+        Ok::<_, NotDer>(read)
+    };
+    read().unwrap_or_default()
+}
+
+/// Lists the subject alternative names of a request, each once.
+fn alternative_names(attributes: &[u8]) -> Vec<AlternativeName> {
+    let mut names = Vec::new();
+    for_each_alternative(attributes, &mut |name| {
+        let name = match name {
+            Some(name) => alternative_name(name),
+            None => AlternativeName::Other("subjectAltName (it cannot be read)".to_owned()),
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    });
+    names
+}

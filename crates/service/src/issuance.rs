@@ -1,0 +1,165 @@
+//! The issuance rules that apply to a request: those of its zone, and those of its token.
+
+use std::sync::Arc;
+
+use certgate_model::{
+    AlternativeName, AlternativeNameRules, By, IssuanceRules, Lifetime, RuleName, SECONDS_PER_DAY,
+    StoredRules, TokenRecord, ZoneRecord,
+};
+use certgate_pki::CheckedCsr;
+use certgate_store::{CountedLimits, DayLimit};
+
+use crate::error::IssueError;
+
+/// Maximum number of subject alternative names of a certificate. Each client sends them in each TLS
+/// handshake.
+const ALTERNATIVE_NAMES_MAX: usize = 100;
+
+/// Longest part of a common name that an error repeats, in characters.
+const SHOWN_CHARS_MAX: usize = 80;
+
+/// The rules that apply to a request. There are some.
+pub(crate) struct AppliedRules {
+    zone: Option<Owned>,
+    token: Option<Owned>,
+}
+
+/// Rules with their owner, as an error names it.
+struct Owned {
+    rules: Arc<IssuanceRules>,
+    owner: String,
+    id: [u8; 16],
+}
+
+impl Owned {
+    fn read(rules: &StoredRules, owner: String, id: [u8; 16]) -> Result<Option<Self>, IssueError> {
+        match rules {
+            StoredRules::Absent => Ok(None),
+            StoredRules::Known(rules) => Ok(Some(Self {
+                rules: rules.clone(),
+                owner,
+                id,
+            })),
+            StoredRules::Corrupt(_) => Err(IssueError::RulesCorrupt { owner }),
+        }
+    }
+
+    fn alternative_names(&self) -> Option<&AlternativeNameRules> {
+        self.rules.alternative_names.as_ref()
+    }
+
+    fn broken(&self, rule: RuleName, reason: String) -> IssueError {
+        IssueError::Rule {
+            rule,
+            owner: self.owner.clone(),
+            reason,
+        }
+    }
+}
+
+impl AppliedRules {
+    /// Returns the rules for a request of this token in this zone; `None` if there are none.
+    pub fn of(zone: &ZoneRecord, token: &TokenRecord) -> Result<Option<Arc<Self>>, IssueError> {
+        if zone.issuance_rules == StoredRules::Absent && token.issuance_rules == StoredRules::Absent
+        {
+            return Ok(None);
+        }
+        let of_zone = format!("the zone {}", zone.name);
+        let of_token = format!("the token {:?}", token.name);
+        Ok(Some(Arc::new(Self {
+            zone: Owned::read(&zone.issuance_rules, of_zone, *zone.id.as_bytes())?,
+            token: Owned::read(&token.issuance_rules, of_token, *token.id.as_bytes())?,
+        })))
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Owned> {
+        self.zone.iter().chain(&self.token)
+    }
+
+    /// Returns the longest time from the start to the end of a certificate.
+    pub fn lifetime_max(&self) -> Option<Lifetime> {
+        self.each().filter_map(|own| own.rules.lifetime_max).min()
+    }
+
+    /// Checks a request. Returns the alternative names that its certificate has.
+    pub fn check(&self, csr: &CheckedCsr, days: u32) -> Result<Vec<AlternativeName>, IssueError> {
+        let request = csr.requested(days);
+        for own in self.each() {
+            let checked = own.rules.check(&request);
+            checked.map_err(|broken| own.broken(broken.rule, broken.reason))?;
+        }
+        self.permitted_names(request.alternative_names)
+    }
+
+    /// Returns the names that both sets of rules permit. Without a rule of the zone, there are
+    /// none.
+    fn permitted_names(
+        &self,
+        mut names: Vec<AlternativeName>,
+    ) -> Result<Vec<AlternativeName>, IssueError> {
+        for own in self.each() {
+            let Some(rules) = own.alternative_names() else {
+                continue;
+            };
+            let checked = rules.check(&names);
+            checked.map_err(|broken| own.broken(broken.rule, broken.reason))?;
+        }
+        let of_zone = self.zone.as_ref().and_then(Owned::alternative_names);
+        let of_token = self.token.as_ref().and_then(Owned::alternative_names);
+        names.retain(|name| {
+            of_zone.is_some_and(|rules| rules.permits(name))
+                && of_token.is_none_or(|rules| rules.permits(name))
+        });
+        match (&self.zone, names.len()) {
+            (Some(zone), count) if count > ALTERNATIVE_NAMES_MAX => {
+                let reason = format!(
+                    "the CSR has {count} alternative names, use at most {ALTERNATIVE_NAMES_MAX}"
+                );
+                Err(zone.broken(RuleName::AlternativeNames, reason))
+            }
+            _ => Ok(names),
+        }
+    }
+
+    /// Returns the limits that the store checks when it records the certificate.
+    pub fn counted(&self, by: &By) -> Option<Box<CountedLimits>> {
+        let per_day = self.each().filter_map(|own| {
+            Some(DayLimit {
+                owner: own.id,
+                max: own.rules.certificates_per_day?,
+            })
+        });
+        let limits = CountedLimits {
+            day: by.at.unix().div_euclid(SECONDS_PER_DAY),
+            per_day: per_day.collect(),
+            active_per_name: self
+                .each()
+                .filter_map(|own| own.rules.active_per_name)
+                .min(),
+        };
+        let counts = !limits.per_day.is_empty() || limits.active_per_name.is_some();
+        counts.then(|| Box::new(limits))
+    }
+
+    /// Returns the error for a limit of the owner's certificates of a day.
+    pub fn day_limit(&self, owner: [u8; 16]) -> Option<IssueError> {
+        let own = self.each().find(|own| own.id == owner)?;
+        let max = own.rules.certificates_per_day?;
+        let reason = format!("{max} certificates were issued today (UTC), wait until tomorrow");
+        Some(own.broken(RuleName::CertificatesPerDay, reason))
+    }
+
+    /// Returns the error for the limit of the active certificates of a name.
+    pub fn name_limit(&self, common_name: &str) -> Option<IssueError> {
+        let limited = self
+            .each()
+            .filter(|own| own.rules.active_per_name.is_some());
+        let own = limited.min_by_key(|own| own.rules.active_per_name)?;
+        let max = own.rules.active_per_name?;
+        let shown: String = common_name.chars().take(SHOWN_CHARS_MAX).collect();
+        let reason = format!(
+            "the zone has {max} or more active certificates of the name {shown:?}, revoke one first"
+        );
+        Some(own.broken(RuleName::ActivePerName, reason))
+    }
+}
