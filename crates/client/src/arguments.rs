@@ -33,6 +33,17 @@ const LAST: usize = 500;
 /// The commands that use the management API.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
+    /// Show the state of the server and a zone on one screen. The exit status is 0 if all is well, 5
+    /// with warnings, 1 with problems
+    Status {
+        /// The connection.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Zone by name or ID [default: CERTGATE_ZONE, the first zone of the local data directory,
+        /// or the only zone]
+        #[arg(long, short, value_name = "NAME|ID", display_order = LAST)]
+        zone: Option<String>,
+    },
     /// Find, show, issue, revoke, restore and export client certificates
     Cert {
         /// The connection.

@@ -15,6 +15,7 @@ mod many;
 mod names;
 mod rules;
 mod search;
+mod status;
 mod token;
 mod wait;
 mod zone;
@@ -36,6 +37,11 @@ pub fn run(command: ClientCommand, context: &Context<'_>) -> Result<(), Failure>
             zone,
             command,
         } => cert(&client, context, zone.as_deref(), command),
+        ClientCommand::Status { client, zone } => {
+            let (session, screen) = &mut open(&client, context)?;
+            let zone = session.zone(zone.as_deref())?;
+            status::run(session, &zone, screen)
+        }
         ClientCommand::Host {
             client,
             zone,

@@ -175,6 +175,12 @@ def test_the_command_line(first_start: Server) -> None:
     newest = "certgate cert list --output json | grep -o '\"id\":\"[^\"]*\"' | head -n 1"
     identify = f"ID=$({newest} | cut -d '\"' -f 4)\n"
     first_id = "grep -o '[0-9a-f-]\\{36\\}' | head -n 1"
+    # A new server has no backup and no check: yellow.
+    find = find.replace("certgate status ", "certgate status || test $? -eq 5 ")
+    cas = cas.replace("certgate ca rotate ", "certgate ca rotate --yes ")
+    earlier = "".join(
+        f"certgate ca {verb} 'Devices 2024' > /dev/null\n" for verb in ("prepare --name", "activate")
+    )
     two = "for n in 1 2; do certgate cert issue --cn laptop-$n > /dev/null; done\n"
     upload = f"CA_ID=$(certgate ca add other.crt --output json | {first_id})\n"
     create, list_tokens, revoke_token = tokens.splitlines()
@@ -190,7 +196,7 @@ def test_the_command_line(first_start: Server) -> None:
         two + change,
         upload + hosts,
         f"{create}\n{list_tokens}\n{token}\n{revoke_token}",
-        cas,
+        earlier + cas,
         CERTGATE_P12_PASSWORD="secret",
     )
     written = {path.name for path in directory.iterdir()}
@@ -200,7 +206,7 @@ def test_the_command_line(first_start: Server) -> None:
     api = first_start.api()
     assert api.total() == 8, "the second run of the list issued nothing"
     api.close()
-    assert outputs[3].count("laptop") >= 3
+    assert outputs[3].count("laptop") >= 3 and "last backup" in outputs[3]
     assert "pending_revocation" in outputs[4] and "pending_reactivation" in outputs[4]
     assert "pending_revocation" in outputs[5]
 

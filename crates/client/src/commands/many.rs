@@ -7,7 +7,7 @@
 mod record;
 mod run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use certgate_model::{RevocationReason, Status, ZoneId};
 use certgate_wire::{CoverageName, EnforcementPoint, Id, ReasonName, Time};
@@ -174,6 +174,8 @@ fn matching(
     // A certificate whose change settles between the two searches is in both.
     found.sort_by_key(|certificate| certificate.id);
     found.dedup_by_key(|certificate| certificate.id);
+    // A preview in the order of names is easier to read.
+    found.sort_by(|one, other| one.common_name.cmp(&other.common_name));
     if found.is_empty() {
         screen.say(&format!(
             "no certificate to {} matches ({conditions})",
@@ -284,14 +286,19 @@ impl Plan {
                 .filter(|letter| !"-:".contains(*letter))
                 .collect();
             let time = time.split(['.', 'Z']).next().unwrap_or_default().to_owned();
-            PathBuf::from(format!("certgate-{}-{time}Z.jsonl", self.action.name()))
+            let stem = format!("certgate-{}-{time}Z", self.action.name());
+            // Two changes of one second.
+            let others = (2..).map(|number| format!("{stem}-{number}"));
+            let mut names = std::iter::once(stem.clone()).chain(others);
+            let free = names.find(|name| !Path::new(&format!("{name}.jsonl")).exists());
+            PathBuf::from(format!("{}.jsonl", free.unwrap_or(stem)))
         })
     }
 
     fn say_consequences(
         &self,
         session: &Session,
-        path: &std::path::Path,
+        path: &Path,
         screen: &mut Screen,
     ) -> Result<(), Failure> {
         let account = managed::account_of(session, &self.zone.into())?;

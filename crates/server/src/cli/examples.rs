@@ -108,6 +108,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "status",
+        &[
+            "certgate status",
+            "certgate status --zone example.com -o json",
+        ],
+    ),
+    (
         "cert list",
         &[
             "certgate cert list 'laptop-*' --expires-within 30d",
