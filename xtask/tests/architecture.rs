@@ -63,7 +63,8 @@ const USES: [(&str, &[&str]); 10] = [
 
 /// The items of `pki` that `api` may use: to write PEM and entity tags, to name the errors whose codes
 /// it assigns, and to reject malformed OCSP requests early.
-const API_USES_OF_PKI: [&str; 14] = [
+const API_USES_OF_PKI: [&str; 15] = [
+    "AdoptError",
     "ChainError",
     "CsrError",
     "ImportError",

@@ -21,7 +21,7 @@ use crate::managed_authorities::{
 /// signs a few.
 pub const AUTHORITY_REQUESTS_MAX: u64 = 20;
 
-/// Longest common name in a request, in characters (RFC 5280 appendix A, ub-common-name).
+/// Longest common name in a request for a CA, in characters. RFC 5280 appendix A has the bound.
 const COMMON_NAME_CHARACTERS_MAX: usize = 64;
 
 /// A wish for a key whose certificate another CA signs.

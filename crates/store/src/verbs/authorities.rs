@@ -5,7 +5,7 @@ use certgate_model::{
     ResourceType,
 };
 
-use super::authority_states::{Stage, Step};
+use super::stage::{Stage, Step};
 use super::{audit, configuration, revocations};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, Value, values};

@@ -5,8 +5,8 @@ use certgate_model::{
     EnforcedUploadedAuthority, MtlsCertificateId, ZoneId,
 };
 
-use super::authority_states::Stage;
 use super::revocations;
+use super::stage::Stage;
 use crate::StoreError;
 use crate::db::{Db, Row, values};
 use crate::error::corrupt;

@@ -12,9 +12,9 @@ use certgate_model::{
 };
 
 use super::audit;
-use super::authority_states::{Stage, Step};
 use super::configuration;
 use super::names::folded;
+use super::stage::{Stage, Step};
 use super::tenants;
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, Value, values};

@@ -32,6 +32,7 @@ pub(crate) mod recording;
 pub(crate) mod revocations;
 pub(crate) mod search;
 pub(crate) mod settling;
+mod stage;
 pub(crate) mod summary;
 pub(crate) mod tallies;
 pub(crate) mod tenant_changes;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use certgate_model::{AccountId, AuthorityId, CrlKind};
 
-use super::super::authority_states::{Stage, Step};
+use super::super::stage::{Stage, Step};
 use super::reading::{everything, single};
 use crate::StoreError;
 use crate::db::{Db, Row};
