@@ -233,10 +233,26 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "zone rules show",
+        &[
+            "certgate zone rules show example.com",
+            "certgate zone rules show example.com > rules.json",
+        ],
+    ),
+    (
+        "zone rules set",
+        &[
+            "certgate zone rules set example.com rules.json",
+            "certgate zone rules set example.com - < rules.json",
+        ],
+    ),
+    (
         "token create",
         &[
-            "certgate token create ci -p 'SSL and Certificates Write' --expires 90d",
-            "certgate token create audit -p 'SSL and Certificates Read' --zone example.com",
+            "certgate token create ci --role issuer --only-name 'build-*' --max-lifetime 7d",
+            "certgate token create audit --role auditor --expires 90d",
+            "certgate token create reader -p 'SSL and Certificates Read' --zone example.com",
+            "certgate token create admin --offline",
         ],
     ),
     (
