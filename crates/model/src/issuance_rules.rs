@@ -250,7 +250,7 @@ fn covered<T>(own: &[T], others: &[T], is_in: impl Fn(&T, &T) -> bool) -> bool {
                 .all(|own| others.iter().any(|other| is_in(own, other)))
 }
 
-/// Returns true if a limit is at most another one. `None` is no limit.
+/// Returns true if a limit is at most another one. `None` does not limit.
 fn at_most<T: Ord>(own: Option<T>, other: Option<T>) -> bool {
     match (own, other) {
         (_, None) => true,

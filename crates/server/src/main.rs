@@ -143,19 +143,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Client(ClientCommand::Token {
             client,
             command: TokenCommand::Create(arguments),
-        }) if arguments.offline => {
-            let data_dir = client.data_dir.map(|path| path.display().to_string());
-            let flags = Flags {
-                given: data_dir
-                    .into_iter()
-                    .map(|path| ("data_dir", path))
-                    .collect(),
-                file: client.config,
-                ..Flags::default()
-            };
-            let settings: SettingFlags<StorageConfig> = SettingFlags::new(flags);
-            offline::run(&settings.parse(&environment)?, &arguments, client.output)
-        }
+        }) if arguments.offline => offline::run(client, &arguments, &environment),
         Command::Client(command) => certgate_client::run(command, &context),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use certgate_client::{Format, Screen, TokenCreateArgs};
+use certgate_client::{ClientArgs, Screen, TokenCreateArgs};
 use certgate_model::{AddressBlock, Clock, PermissionGroup, Timestamp};
 use certgate_service::{MasterKey, OfflineToken};
 use certgate_store::{PostgresOptions, PostgresStore, Store};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::config::{Database, StorageConfig};
+use crate::config::{Database, Environment, Flags, SettingFlags, StorageConfig};
 use crate::data_dir::{DataDir, master_key};
 use crate::failure::{self, Failure};
 use crate::system::{SystemClock, SystemRandom};
@@ -79,10 +79,20 @@ struct Created<'a> {
 
 /// Runs `certgate token create --offline`.
 pub fn run(
-    config: &StorageConfig,
+    client: ClientArgs,
     arguments: &TokenCreateArgs,
-    output: Format,
+    environment: &Environment,
 ) -> Result<(), Failure> {
+    let data_dir = client.data_dir.map(|path| path.display().to_string());
+    let flags = Flags {
+        given: data_dir
+            .into_iter()
+            .map(|path| ("data_dir", path))
+            .collect(),
+        file: client.config,
+        ..Flags::default()
+    };
+    let config: &StorageConfig = &SettingFlags::new(flags).parse(environment)?;
     let master_key = master_key(&config.master_key)?;
     let token = OfflineToken {
         name: arguments.name.clone(),
@@ -103,7 +113,7 @@ pub fn run(
     match answer {
         Answer::Refused(reason) => Err(Failure::failed(reason)),
         Answer::Created { id, value } => {
-            let screen = &mut Screen::of_process(output);
+            let screen = &mut Screen::of_process(client.output);
             let name = &arguments.name;
             if screen.is_json() {
                 return screen.json_of(&Created {
