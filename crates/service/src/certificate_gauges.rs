@@ -1,11 +1,18 @@
 //! Metrics of all certificates, from the counters of the store.
 
+use std::time::Duration;
+
 use certgate_model::{InstallationSummary, SECONDS_PER_DAY, Status};
+use tokio::time::timeout;
 
 use crate::environment::Environment;
 
 /// The days within which certificates expire, and their labels.
 const WITHIN: [(i64, &str); 3] = [(7, "7d"), (30, "30d"), (90, "90d")];
+
+/// The longest wait for the store. The other metrics must come when a database hangs, which is when
+/// they are needed.
+const WAIT: Duration = Duration::from_millis(500);
 
 /// The gauges of certificates by status and expiry.
 pub struct CertificateGauges {
@@ -18,9 +25,12 @@ impl CertificateGauges {
         let today = self.environment.now().unix().div_euclid(SECONDS_PER_DAY);
         let longest = WITHIN.iter().map(|(days, _)| *days).max().unwrap_or(0);
         let store = &self.environment.store;
-        match store.installation_summary(today, longest).await {
-            Ok(summary) => set(&summary, today),
-            Err(error) => tracing::debug!(%error, "the counters of certificates cannot be read"),
+        match timeout(WAIT, store.installation_summary(today, longest)).await {
+            Ok(Ok(summary)) => set(&summary, today),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the counters of certificates cannot be read");
+            }
+            Err(_) => tracing::debug!("the counters of certificates were not read in time"),
         }
     }
 }

@@ -16,6 +16,7 @@ mod db;
 mod dialect;
 mod error;
 mod fault;
+mod index_work;
 mod issuance_rules_column;
 mod judge;
 mod migration;
@@ -36,6 +37,7 @@ mod writes;
 pub use audit::AuditVerdict;
 pub use error::StoreError;
 pub use fault::{FaultPoint, fault_point};
+pub use index_work::{IndexStep, IndexWork};
 #[cfg(feature = "conformance")]
 pub use judge::NoJudge;
 pub use judge::{Judge, JudgedCrl};
@@ -54,7 +56,6 @@ pub use outcomes::{
 pub use postgres::{
     MigrationBegun, PostgresError, PostgresInspector, PostgresOptions, PostgresStore, PostgresUrl,
 };
-pub use search_indexes::{IndexStep, IndexWork};
 pub use sqlite::{
     Copied, JournalBegun, JournalSummary, OpenError, Restored, SqliteInspector, SqliteOptions,
     SqliteStatistics, SqliteStore, lock_database, prepare_restored,

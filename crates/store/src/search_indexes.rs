@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::StoreError;
+use crate::index_work::{Built, IndexStep, IndexWork, Inserting, Reading, Work};
 use crate::store::{Engine, SqlStore, View};
 use crate::traits::SearchIndexes;
-use crate::verbs::backfill::{self, Stretch, Target};
+use crate::verbs::backfill::{self, Target};
 use crate::verbs::history;
 use crate::verbs::indexing::Indexed;
 
@@ -27,60 +28,6 @@ const COUNT_ROWS: i64 = 500;
 
 /// The entries of an audit log that one transaction looks at.
 const EVENT_ROWS: u32 = 1_000;
-
-/// The part of the work that is in memory. Without it, the same certificates are read again.
-#[derive(Default)]
-pub struct IndexWork(Work);
-
-#[derive(Default)]
-enum Work {
-    #[default]
-    None,
-    /// Certificates that are read into memory.
-    Reading(Reading),
-    Inserting(Inserting),
-}
-
-struct Reading {
-    /// The rest of the zone.
-    stretch: Stretch,
-    rows: Vec<Indexed>,
-    octets: usize,
-}
-
-struct Inserting {
-    zone: i64,
-    /// The first position of the chunk.
-    from: i64,
-    /// The sorted rows.
-    rows: Arc<Vec<Indexed>>,
-    /// The index of the table in [`Target::ALL`].
-    target: usize,
-    /// The rows that the table has.
-    inserted: usize,
-}
-
-/// The result of building an index of the database itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Built {
-    /// Every index is complete.
-    All,
-    /// One more index is complete.
-    One,
-    /// Another connection builds one.
-    Elsewhere,
-}
-
-/// The result of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IndexStep {
-    /// No certificate is left.
-    Finished,
-    /// Something is left.
-    Worked,
-    /// Another process builds an index now: look again later.
-    Waits,
-}
 
 #[async_trait]
 impl<E: Engine> SearchIndexes for SqlStore<E> {
@@ -129,8 +76,9 @@ impl<E: Engine> SqlStore<E> {
         reading.octets += rows.iter().map(octets).sum::<usize>();
         reading.rows.extend(rows);
         reading.stretch.end = backfill::first(stretch, READ_ROWS);
-        let is_whole = reading.stretch.end <= crate::position::Position::first_of(stretch.zone).0;
-        if !is_whole && reading.octets < CHUNK_OCTETS_MAX {
+        let is_complete =
+            reading.stretch.end <= crate::position::Position::first_of(stretch.zone).0;
+        if !is_complete && reading.octets < CHUNK_OCTETS_MAX {
             return Ok(Work::Reading(reading));
         }
         Ok(Work::Inserting(Inserting {

@@ -19,7 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::db::Transaction;
-use crate::search_indexes::Built;
+use crate::index_work::Built;
 use crate::traits::{
     Authorities, Certificates, EnforcementPoints, Leases, ReadAudit, ReadAuthorities,
     ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore, ReadTenants, Revocations,

@@ -30,6 +30,13 @@ pub enum MigrationError {
          revocations, stop it, and migrate then"
     )]
     Restored,
+    /// A background job has not indexed every certificate of an earlier version.
+    #[error(
+        "the database that is to be moved is not indexed completely after an upgrade: run \
+         `certgate serve` on the data directory until its log says that every certificate is \
+         indexed, stop it, and migrate then"
+    )]
+    NotIndexed,
     /// The new database cannot be used.
     #[error(transparent)]
     Destination(#[from] PostgresError),

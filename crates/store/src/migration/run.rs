@@ -7,7 +7,7 @@ use super::error::MigrationError;
 use super::rows::{TableDigest, last_key};
 use crate::db::Value;
 use crate::postgres::{Destination, MigrationBegun};
-use crate::schema::{self, Table};
+use crate::schema::{self, INDEXING, Table};
 use crate::sqlite::Source;
 use crate::{LeaseHolder, StoreError};
 
@@ -68,12 +68,17 @@ impl Migration {
         let destination = Destination::connect(url, holder).await?;
         let (state, tables) = read(&source, |source| {
             let counted = |table| Ok((table, source.count(table)?));
-            let tables = schema::moved()
+            let tables: Vec<(&'static Table, u64)> = schema::moved()
                 .map(counted)
                 .collect::<Result<_, StoreError>>()?;
             Ok((source.state()?, tables))
         })
         .await?;
+        let is_unfinished =
+            |(table, rows): &(&Table, u64)| table.name == INDEXING.name && *rows > 0;
+        if tables.iter().any(is_unfinished) {
+            return Err(MigrationError::NotIndexed);
+        }
         // 2. Check that the new database accepts it.
         let begun = destination.begin(source.installation(), &state).await?;
         Ok(Self {

@@ -5,8 +5,8 @@ use super::connect::Address;
 use super::db::PostgresDb;
 use crate::StoreError;
 use crate::db::{Db as _, values};
+use crate::index_work::Built;
 use crate::schema::POSTGRES_INDEXES;
-use crate::search_indexes::Built;
 
 /// The state of an index.
 enum State {

@@ -40,8 +40,8 @@ use self::readers::Readers;
 pub(crate) use self::readers::SEARCH_SETTINGS;
 use self::writer::Writer;
 use crate::StoreError;
+use crate::index_work::Built;
 use crate::position::Layout;
-use crate::search_indexes::Built;
 use crate::store::{Engine, SqlStore, View};
 use crate::writes::{Verb, Write};
 

@@ -1,5 +1,8 @@
 -- The search index, and the counters of the summary. The steps here take no time however many
 -- certificates there are: a background job indexes and counts those of earlier versions.
+-- Writers of earlier versions take this row first: they end before the tables change.
+SELECT "last_epoch" FROM "store" WHERE "only" = 1 FOR UPDATE;
+LOCK TABLE "statuses", "certificates", "writers" IN ACCESS EXCLUSIVE MODE;
 ALTER TABLE "certificates" ADD COLUMN "folded_name" TEXT COLLATE "C";
 -- Programs of earlier versions fail to insert here, so that they cannot write any more.
 DELETE FROM "writers";

@@ -93,8 +93,7 @@ impl Target {
     pub(crate) fn sort(self, rows: &mut [Indexed]) {
         match self {
             Self::Names => rows.sort_unstable_by(|a, b| {
-                let key = |row: &Indexed| (row.name.indexed().to_owned(), row.position);
-                key(a).cmp(&key(b))
+                (a.name.indexed(), a.position).cmp(&(b.name.indexed(), b.position))
             }),
             Self::Fingerprints => rows.sort_unstable_by_key(|row| (row.prefix, row.position)),
             Self::Expiries => rows.sort_unstable_by_key(|row| (row.expires_on, row.position)),

@@ -329,8 +329,12 @@ impl Searching<'_> {
         if !self.conditions.need_index(self.order) {
             return Ok(None);
         }
-        let select = "SELECT zone, below FROM indexing WHERE zone IN (0, ?1)";
-        let read = |row: &dyn Row| Ok((row.get::<i64>(0)?, row.get::<i64>(1)?));
+        // The dates of revocations are indexed while certificates are counted.
+        let select = "SELECT zone, below, counted_below FROM indexing WHERE zone IN (0, ?1)";
+        let read = |row: &dyn Row| {
+            let (below, counted_below): (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok((row.get::<i64>(0)?, below.max(counted_below)))
+        };
         let rows = db.rows(select, &values![self.number], read).await?;
         let first = Position::first_of(self.number).0;
         let missing = rows.into_iter().map(|(zone, below)| match zone {

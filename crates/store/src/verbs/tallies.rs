@@ -84,13 +84,18 @@ pub(crate) struct Tallies {
 }
 
 impl Tallies {
-    /// Counts a certificate that was not counted before.
+    /// Counts a certificate that was not counted before, and indexes its revocation.
     pub(crate) fn add(&mut self, of: Counted, issued_on: Timestamp, now: Standing) {
+        self.count(of, issued_on, now);
+        self.revoked.change(of.position, None, now.revoked_on);
+    }
+
+    /// Counts a certificate that was not counted before.
+    pub(crate) fn count(&mut self, of: Counted, issued_on: Timestamp, now: Standing) {
         let zone = of.position.zone();
         self.of_authority(of, now.status, 1);
         self.of_day(zone, DayKind::Issued, issued_on, 1);
         self.of_state(of, now, 1);
-        self.revoked.change(of.position, None, now.revoked_on);
     }
 
     /// Counts a certificate in another state than before.

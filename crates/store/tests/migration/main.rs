@@ -472,6 +472,11 @@ async fn databases_that_a_server_must_open_first_are_refused() {
     place.tamper("UPDATE store SET restored = 1");
     assert!(matches!(refused(&place).await, MigrationError::Restored));
 
+    // Certificates of an earlier version whose names are not folded yet.
+    let place = Place::new().await;
+    place.tamper("INSERT INTO indexing VALUES (1, 68719476736, 68719476737)");
+    assert!(matches!(refused(&place).await, MigrationError::NotIndexed));
+
     // An old copy, beside a journal with later changes.
     let place = Place::new().await;
     let old = std::fs::read(place.database()).unwrap();

@@ -106,7 +106,8 @@ impl Search {
                 authority,
                 expires_on: record.expires_on,
             };
-            self.tallies.add(of, record.issued_on, Standing::of(record));
+            let standing = Standing::of(record);
+            self.tallies.count(of, record.issued_on, standing);
         }
         if D::DIALECT == Dialect::Postgres {
             return;
@@ -174,11 +175,11 @@ impl Search {
         let mut visit = |row: &dyn Row| {
             let at = Position(row.get(0)?);
             let (indexed, counted) = self.is_finished(at);
-            if !(if table == Table::Revocations {
-                counted
-            } else {
-                indexed
-            }) {
+            let is_expected = match table {
+                Table::Revocations => counted,
+                _ => indexed,
+            };
+            if !is_expected {
                 return Ok(ControlFlow::Continue(()));
             }
             let sum = sums.entry(at.zone()).or_default();
