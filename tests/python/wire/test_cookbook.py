@@ -24,7 +24,7 @@ CERTIFICATES = {
 }
 
 # The questions of the page.
-QUESTIONS = 11
+QUESTIONS = 12
 
 
 @pytest.fixture
