@@ -81,6 +81,7 @@ CREATE TABLE "adopted_certificates" (
     "authority" BIGINT NOT NULL REFERENCES "authorities" ("number"),
     "position" BIGINT NOT NULL REFERENCES "certificates" ("position"),
     PRIMARY KEY ("serial", "authority")
+);
 -- Limits on the certificates of zones and tokens.
 ALTER TABLE "zones" ADD COLUMN "issuance_rules" TEXT COLLATE "C";
 ALTER TABLE "tokens" ADD COLUMN "issuance_rules" TEXT COLLATE "C";
