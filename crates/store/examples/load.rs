@@ -2,7 +2,7 @@
 //! `cargo run --release -p certgate-store --example load -- [certificates] [directory]`.
 //!
 //! Prints the recordings per second with 256 tasks, the time of a page at several depths and
-//! filters, the time to open, and the memory of the process.
+//! filters, of searches, the time to open, and the memory of the process.
 #![allow(
     clippy::disallowed_methods,
     reason = "a benchmark measures elapsed time"
@@ -13,8 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use certgate_model::{AuthorityRecord, CertificateQuery, Slice, Status, ZoneId};
-use certgate_store::conformance::{authority, by, certificate, first_records};
+use certgate_model::{
+    AuthorityRecord, CertificateFilter, CertificateQuery, CertificateRecord, CertificateSearch,
+    FoldedName, IdRange, NameMatch, SearchOutcome, Slice, Status, TimeRange, ZoneId,
+};
+use certgate_store::conformance::{authority, by, certificate, first_records, instant};
 use certgate_store::prelude::*;
 use certgate_store::{IndexStep, IndexWork, SqliteOptions, SqliteStore};
 
@@ -56,6 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             pages(&store, zone, status, percent).await?;
         }
     }
+    searches(&store, zone, &authority, certificates).await?;
     let store = Arc::new(store);
     mixed(&store, zone, &authority, &path).await?;
     let begun = Instant::now();
@@ -116,7 +120,7 @@ async fn fill(
                     } else {
                         Status::Active
                     };
-                    let record = certificate(n, zone, &authority, status);
+                    let record = various(n, certificate(n, zone, &authority, status));
                     store.record_certificate(record, None, by()).await?;
                 }
                 Ok::<_, certgate_store::StoreError>(())
@@ -133,6 +137,218 @@ async fn fill(
         f64::from(certificates) / seconds,
         statistics.writes as f64 / statistics.commits as f64
     );
+    Ok(())
+}
+
+/// Gives a certificate a name, dates and a fingerprint as they are in use: one is issued every 30
+/// seconds for 90 to 454 days, and each name has about four certificates.
+fn various(n: u32, record: CertificateRecord) -> CertificateRecord {
+    let kind = ["Laptop", "phone", "build", "sensor"][n as usize % 4];
+    let issued_on = instant(n.wrapping_mul(30));
+    let mut fingerprint_sha256 = [0; 32];
+    fingerprint_sha256[..20].copy_from_slice(record.serial.as_bytes());
+    let mut subject = record.subject;
+    subject.common_name = format!("{kind}-{}", n / 16 % 1_000_003);
+    CertificateRecord {
+        subject,
+        issued_on,
+        expires_on: issued_on.plus_days(90 + n.wrapping_mul(7_919) % 365),
+        revoked_on: record.revoked_on.map(|_| issued_on.plus_days(30)),
+        fingerprint_sha256,
+        ..record
+    }
+}
+
+/// Searches with each filter, and with some pairs.
+async fn searches(
+    store: &SqliteStore,
+    zone: ZoneId,
+    authority: &AuthorityRecord,
+    certificates: u32,
+) -> Result<(), Box<dyn Error>> {
+    let none = CertificateFilter::default;
+    let one = |n: u32| {
+        let n = n.wrapping_mul(7_919) % certificates;
+        various(n, certificate(n, zone, authority, Status::Active))
+    };
+    let name = |name: NameMatch| CertificateFilter {
+        common_name: Some(name),
+        ..none()
+    };
+    let folded = FoldedName::new;
+    let begins = |text: &str| name(NameMatch::StartsWith(folded(text)));
+    let now = instant(certificates.wrapping_mul(30));
+    let soon = TimeRange {
+        after: Some(now),
+        before: Some(now.plus_days(30)),
+    };
+    let expires = CertificateFilter {
+        expires_on: soon,
+        ..none()
+    };
+    let active = |filter| CertificateFilter {
+        status: Some(Status::Active),
+        ..filter
+    };
+    let by_authority = CertificateFilter {
+        authority: Some(authority.id),
+        ..none()
+    };
+    type Make<'m> = Box<dyn Fn(u32) -> CertificateFilter + 'm>;
+    let same = |filter: CertificateFilter| -> Make<'_> { Box::new(move |_| filter.clone()) };
+    let cases: Vec<(&str, u64, Make<'_>)> = vec![
+        (
+            "serial",
+            0,
+            Box::new(|n| {
+                let record = one(n);
+                let serials = Some(vec![(record.serial, Some(record.id))]);
+                CertificateFilter { serials, ..none() }
+            }),
+        ),
+        (
+            "fingerprint",
+            0,
+            Box::new(|n| CertificateFilter {
+                fingerprint_sha256: Some(one(n).fingerprint_sha256),
+                ..none()
+            }),
+        ),
+        (
+            "ID prefix of 8",
+            0,
+            Box::new(|n| CertificateFilter {
+                ids: IdRange::of_prefix(&one(n).id.to_string()[..8]),
+                ..none()
+            }),
+        ),
+        (
+            "ID prefix of 6",
+            0,
+            Box::new(|n| CertificateFilter {
+                ids: IdRange::of_prefix(&one(n).id.to_string()[..6]),
+                ..none()
+            }),
+        ),
+        (
+            "name",
+            0,
+            Box::new(|n| name(NameMatch::Equal(folded(&one(n).subject.common_name)))),
+        ),
+        (
+            "name, active",
+            0,
+            Box::new(|n| active(name(NameMatch::Equal(folded(&one(n).subject.common_name))))),
+        ),
+        (
+            "beginning, few",
+            0,
+            Box::new(|n| begins(&format!("laptop-{}", 100 + n % 900))),
+        ),
+        ("beginning, 1/4", 0, same(begins("laptop-"))),
+        ("beginning, 1/4", 7_980, same(begins("laptop-"))),
+        ("beginning, 1/4, active", 0, same(active(begins("laptop-")))),
+        (
+            "beginning, 1/4, active",
+            7_980,
+            same(active(begins("laptop-"))),
+        ),
+        ("expires in 30 days", 0, same(expires.clone())),
+        ("expires in 30 days", 7_980, same(expires.clone())),
+        (
+            "expires in 30 days, active",
+            0,
+            same(active(expires.clone())),
+        ),
+        (
+            "expires in 30 days, active",
+            7_980,
+            same(active(expires.clone())),
+        ),
+        ("CA", 7_980, same(by_authority.clone())),
+        ("CA, active", 0, same(active(by_authority.clone()))),
+        (
+            "revoked in a day",
+            0,
+            Box::new(|n| CertificateFilter {
+                revoked_on: TimeRange {
+                    after: Some(one(n).issued_on),
+                    before: Some(one(n).issued_on.plus_days(1)),
+                },
+                ..none()
+            }),
+        ),
+        (
+            "issued in 3 days, beginning 1/4",
+            0,
+            Box::new(|n| CertificateFilter {
+                issued_on: TimeRange {
+                    after: Some(one(n).issued_on),
+                    before: Some(one(n).issued_on.plus_days(3)),
+                },
+                ..begins("laptop-")
+            }),
+        ),
+        (
+            "expires in 30 days, beginning 1/4",
+            0,
+            same(CertificateFilter {
+                expires_on: soon,
+                ..begins("laptop-")
+            }),
+        ),
+        (
+            "expires in 30 days, other CA's name",
+            0,
+            same(CertificateFilter {
+                expires_on: soon,
+                ..begins("zzz")
+            }),
+        ),
+        (
+            "inside names, rare",
+            0,
+            same(name(NameMatch::Contains(folded("-nowhere")))),
+        ),
+        (
+            "inside names, frequent",
+            0,
+            same(name(NameMatch::Contains(folded("top-1")))),
+        ),
+    ];
+    for (title, first, filter) in cases {
+        let mut milliseconds = Vec::new();
+        let mut outcome = String::new();
+        let rounds = if title.starts_with("inside") { 20 } else { 300 };
+        for round in 0..rounds {
+            let search = CertificateSearch {
+                filter: filter(round),
+                order: None,
+                direction: None,
+                slice: Slice { first, size: 20 },
+                after: None,
+            };
+            let begun = Instant::now();
+            let found = store.search(zone, search).await?;
+            milliseconds.push(begun.elapsed().as_secs_f64() * 1e3);
+            outcome = match found {
+                SearchOutcome::Found {
+                    items, count, next, ..
+                } => {
+                    let more = if next.is_some() { ", continues" } else { "" };
+                    format!("{} of {count:?}{more}", items.len())
+                }
+                SearchOutcome::NothingYet(_) => "nothing yet".to_owned(),
+                other => format!("{other:?}"),
+            };
+        }
+        milliseconds.sort_by(f64::total_cmp);
+        println!(
+            "search by {title}, from {first}: median {:.2} ms, 99 % {:.2} ms, {outcome}",
+            milliseconds[milliseconds.len() / 2],
+            milliseconds[milliseconds.len() * 99 / 100]
+        );
+    }
     Ok(())
 }
 

@@ -27,6 +27,7 @@ mod queue;
 mod schema;
 mod seal;
 mod search_indexes;
+mod search_limits;
 mod sqlite;
 mod store;
 mod token_columns;
@@ -56,6 +57,7 @@ pub use outcomes::{
 pub use postgres::{
     MigrationBegun, PostgresError, PostgresInspector, PostgresOptions, PostgresStore, PostgresUrl,
 };
+pub use search_limits::SearchLimits;
 pub use sqlite::{
     Copied, JournalBegun, JournalSummary, OpenError, Restored, SqliteInspector, SqliteOptions,
     SqliteStatistics, SqliteStore, lock_database, prepare_restored,
@@ -67,9 +69,6 @@ pub use traits::{
     ReadAuthorities, ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore,
     ReadTenants, Revocations, SearchIndexes, Store, Tenants,
 };
-
-#[cfg(feature = "conformance")]
-pub use verbs::search::SearchLimits;
 
 /// Every trait of the store, for callers that use a store by its own type.
 pub mod prelude {

@@ -27,7 +27,7 @@ use crate::traits::{
 };
 use crate::verbs::changes::RequestedChange;
 use crate::verbs::recording::{Circumstances, New};
-use crate::verbs::search::{Asked as AskedSearch, SearchLimits};
+use crate::verbs::search::Asked as AskedSearch;
 use crate::verbs::{
     adopting, audit, authorities, authority_requests, authority_states, certificates,
     configuration, crl, deleting, enforcement, history, hostnames, leases, mtls_certificates,
@@ -40,7 +40,8 @@ use crate::{
     BackgroundJob, CertificatesPart, Confirmation, CrlContent, CrlState, Earlier,
     EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued,
     LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours, RecordedAnswer,
-    RecordingLimits, RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
+    RecordingLimits, RevokedPosition, SearchLimits, Settled, StatusChange, StoreError, ZoneDeleted,
+    ZoneRecorded,
 };
 
 /// The instants that a read sees.

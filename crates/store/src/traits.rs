@@ -19,7 +19,7 @@ use certgate_model::{
 use tokio::sync::oneshot;
 
 #[cfg(feature = "conformance")]
-use crate::verbs::search::SearchLimits;
+use crate::SearchLimits;
 use crate::{
     AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, Adopted, Adoption, AgedCrls,
     AuthorityActivated, AuthorityPrepared, AuthorityReplaced, AuthorityRequested, AuthorityRetired,

@@ -9,8 +9,7 @@ use certgate_model::{
 
 use super::fixtures;
 use super::fixtures::{by, by_at};
-use crate::verbs::search::SearchLimits;
-use crate::{AuthorityReplaced, CertificateRecorded, Neighbours, Store};
+use crate::{AuthorityReplaced, CertificateRecorded, Neighbours, SearchLimits, Store};
 
 /// The certificates of the zone that is searched.
 const CERTIFICATES: u32 = 150;

@@ -12,65 +12,32 @@
 
 mod conditions;
 mod continuation;
+mod entry;
 mod order;
 mod page;
 mod source;
 mod walk;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use certgate_model::{
-    CertificateId, CertificateRecord, CertificateSearch, Direction, MATCHES_MAX, MatchCount,
-    NameMatch, SearchOutcome, ZoneId,
+    CertificateId, CertificateRecord, CertificateSearch, Direction, MatchCount, NameMatch,
+    SearchOutcome, ZoneId,
 };
 use tokio::sync::Semaphore;
 
 use self::conditions::Conditions;
 use self::continuation::Place;
-use self::order::{Order, sort};
-use self::source::{Entry, Index, Need, Source};
+use self::entry::{Entry, Need, sort};
+use self::order::Order;
+use self::source::{Index, Source};
 use super::{certificates, counters, tenants};
-use crate::StoreError;
 use crate::db::{Db, Row, values};
 use crate::position::Position;
+use crate::{SearchLimits, StoreError};
 
 /// The longest page, as in the API.
 const PAGE_MAX: u32 = 1_000;
-
-/// The limits of a search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SearchLimits {
-    /// The most certificates that are counted exactly, that pages reach, and that are sorted.
-    pub matches: u32,
-    /// The entries of an index that a walk reads at once.
-    pub chunk: u32,
-    /// The entries of an index that a walk examines before it stops.
-    pub entries: u32,
-    /// The names that a search inside names examines at once.
-    pub names_chunk: u32,
-    /// The names that it examines before it stops.
-    pub names: u32,
-    /// The time after which it stops.
-    pub names_time: Duration,
-}
-
-impl SearchLimits {
-    /// The limits of a server.
-    pub const DEFAULT: Self = Self {
-        matches: MATCHES_MAX as u32,
-        // About 2 ms with the rows that are checked, so that a walk ends soon after its last match.
-        chunk: 2_500,
-        // Two for each match that is counted: about 20 ms.
-        entries: 20_000,
-        // About 3 ms on SQLite and 10 ms on PostgreSQL: the time limit is checked after each.
-        names_chunk: 10_000,
-        // The time decides.
-        names: u32::MAX,
-        // An answer within one second.
-        names_time: Duration::from_millis(800),
-    };
-}
 
 /// A search, and what it may use.
 pub(crate) struct Asked {

@@ -4,8 +4,9 @@ use certgate_model::{
     AuthorityId, CertificateFilter, FoldedName, INDEXED_NAME_MAX, NameMatch, Status, TimeRange,
 };
 
+use super::entry::{Entry, Need};
 use super::order::Order;
-use super::source::{Entry, Index, Need, Source};
+use super::source::{Index, Source};
 use crate::StoreError;
 use crate::db::{Db, Row, values};
 

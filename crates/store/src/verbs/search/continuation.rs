@@ -7,7 +7,7 @@
 
 use certgate_model::{Continuation, INDEXED_NAME_MAX};
 
-use super::order::Key;
+use super::entry::Key;
 use super::source::{Index, Source};
 
 /// The version of the octets.

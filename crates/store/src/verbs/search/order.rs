@@ -2,54 +2,10 @@
 
 use certgate_model::{
     CertificateOrder, CertificateRecord, CertificateSearch, Direction, FoldedName, NameMatch,
-    TimeRange, Timestamp,
+    TimeRange,
 };
 
-use super::source::{Entry, Need, Row};
-use crate::StoreError;
-use crate::db::{Cell, FromCell, Value};
-
-/// The value by which an entry is sorted, before its position.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
-    /// None: the position alone decides.
-    None,
-    /// An instant in microseconds since the Unix epoch.
-    Integer(i64),
-    /// An indexed name.
-    Text(String),
-    /// An ID.
-    Id([u8; 16]),
-}
-
-impl FromCell for Key {
-    fn from_cell(cell: Cell<'_>) -> Result<Self, StoreError> {
-        Ok(match cell {
-            Cell::Null => Self::None,
-            Cell::Integer(number) => Self::Integer(number),
-            Cell::Octets(_) => Self::Id(FromCell::from_cell(cell)?),
-            other => Self::Text(FromCell::from_cell(other)?),
-        })
-    }
-}
-
-impl<'k> From<&'k Key> for Value<'k> {
-    fn from(key: &'k Key) -> Self {
-        match key {
-            Key::None => Self::Null,
-            Key::Integer(number) => Self::Integer(*number),
-            Key::Text(text) => text.into(),
-            Key::Id(octets) => Self::Id(*octets),
-        }
-    }
-}
-
-impl Key {
-    /// The key of an instant, and so many microseconds later.
-    pub(super) fn date(at: Timestamp, microseconds: i64) -> Self {
-        Self::Integer(at.unix_microseconds().saturating_add(microseconds))
-    }
-}
+use super::entry::{Entry, Key, Need, Row};
 
 /// The order of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,15 +89,4 @@ impl Order {
 /// Names are in the order of their indexed parts.
 fn name(common_name: &str) -> Key {
     Key::Text(FoldedName::new(common_name).indexed().to_owned())
-}
-
-/// Sorts entries by key and position.
-pub(super) fn sort(entries: &mut [Entry], direction: Direction) {
-    entries.sort_unstable_by(|one, other| {
-        let order = (&one.key, one.position).cmp(&(&other.key, other.position));
-        match direction {
-            Direction::Ascending => order,
-            Direction::Descending => order.reverse(),
-        }
-    });
 }

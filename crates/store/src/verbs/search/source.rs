@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 
 use certgate_model::{
-    CertificateId, Direction, FoldedName, INDEXED_NAME_MAX, IdRange, Status, TimeRange, Timestamp,
+    CertificateId, Direction, FoldedName, INDEXED_NAME_MAX, IdRange, Status, TimeRange,
 };
 
-use super::order::{Key, Order, sort};
+use super::entry::{Entry, Key, Need, sort};
+use super::order::Order;
 use crate::StoreError;
 use crate::db::{self, Db, Dialect, Value, values};
 use crate::position::{Position, SEQUENCE_BITS};
@@ -38,51 +39,6 @@ pub(super) struct Source {
     zone: i64,
     first: (Key, i64),
     last: (Key, i64),
-}
-
-/// An entry of an index.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) key: Key,
-    pub(super) position: i64,
-    /// The columns that the search needs besides.
-    pub(super) details: Option<Row>,
-}
-
-/// Columns of a certificate.
-#[derive(Debug, Clone)]
-pub(super) struct Row {
-    pub(super) state: State,
-    pub(super) certificate: Option<Certificate>,
-}
-
-/// The part of a certificate that changes.
-#[derive(Debug, Clone)]
-pub(super) struct State {
-    pub(super) status: Status,
-    pub(super) revoked_on: Option<Timestamp>,
-}
-
-/// The part of a certificate that never changes.
-#[derive(Debug, Clone)]
-pub(super) struct Certificate {
-    pub(super) id: CertificateId,
-    /// The number of its CA.
-    pub(super) authority: i64,
-    pub(super) common_name: String,
-    pub(super) issued_on: Timestamp,
-    pub(super) expires_on: Timestamp,
-}
-
-/// The columns that are read for each entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Need {
-    /// Those of the index.
-    Entries,
-    /// Also the status.
-    States,
-    /// Also the certificate.
-    Rows,
 }
 
 impl Source {
@@ -334,7 +290,7 @@ impl Source {
         };
         let mut found = Vec::new();
         let mut visit = |row: &dyn db::Row| {
-            found.push(entry(row, need)?);
+            found.push(Entry::read(row, need)?);
             Ok(ControlFlow::Continue(()))
         };
         db.each(&select, &values, &mut visit).await?;
@@ -493,35 +449,4 @@ fn joined(dialect: Dialect, table: &str, columns: &str) -> String {
              WHERE {table}.position = entries.position LIMIT 1) AS {table}"
         ),
     }
-}
-
-fn entry(row: &dyn db::Row, need: Need) -> Result<Entry, StoreError> {
-    let state = |row: &dyn db::Row| {
-        Ok::<_, StoreError>(State {
-            status: row.get(2)?,
-            revoked_on: row.get(3)?,
-        })
-    };
-    let details = match need {
-        Need::Entries => None,
-        Need::States => Some(Row {
-            state: state(row)?,
-            certificate: None,
-        }),
-        Need::Rows => Some(Row {
-            state: state(row)?,
-            certificate: Some(Certificate {
-                id: row.get(4)?,
-                authority: row.get(5)?,
-                common_name: row.get(6)?,
-                issued_on: row.get(7)?,
-                expires_on: row.get(8)?,
-            }),
-        }),
-    };
-    Ok(Entry {
-        key: row.get(0)?,
-        position: row.get(1)?,
-        details,
-    })
 }

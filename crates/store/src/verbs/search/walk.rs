@@ -8,8 +8,9 @@ use tokio::sync::Semaphore;
 
 use super::Searching;
 use super::continuation::Place;
-use super::order::{Key, Order};
-use super::source::{Entry, Index, Need, Source};
+use super::entry::{Entry, Key, Need};
+use super::order::Order;
+use super::source::{Index, Source};
 use crate::StoreError;
 use crate::db::Db;
 

@@ -1,0 +1,138 @@
+//! Entries of an index, with the columns of certificates that a search needs.
+
+use certgate_model::{CertificateId, Direction, Status, Timestamp};
+
+use crate::StoreError;
+use crate::db::{self, Cell, FromCell, Value};
+
+/// The value by which an entry is sorted, before its position.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    /// None: the position alone decides.
+    None,
+    /// An instant in microseconds since the Unix epoch.
+    Integer(i64),
+    /// An indexed name.
+    Text(String),
+    /// An ID.
+    Id([u8; 16]),
+}
+
+impl FromCell for Key {
+    fn from_cell(cell: Cell<'_>) -> Result<Self, StoreError> {
+        Ok(match cell {
+            Cell::Null => Self::None,
+            Cell::Integer(number) => Self::Integer(number),
+            Cell::Octets(_) => Self::Id(FromCell::from_cell(cell)?),
+            other => Self::Text(FromCell::from_cell(other)?),
+        })
+    }
+}
+
+impl<'k> From<&'k Key> for Value<'k> {
+    fn from(key: &'k Key) -> Self {
+        match key {
+            Key::None => Self::Null,
+            Key::Integer(number) => Self::Integer(*number),
+            Key::Text(text) => text.into(),
+            Key::Id(octets) => Self::Id(*octets),
+        }
+    }
+}
+
+impl Key {
+    /// The key of an instant, and so many microseconds later.
+    pub(super) fn date(at: Timestamp, microseconds: i64) -> Self {
+        Self::Integer(at.unix_microseconds().saturating_add(microseconds))
+    }
+}
+
+/// An entry of an index.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) key: Key,
+    pub(super) position: i64,
+    /// The columns that the search needs besides.
+    pub(super) details: Option<Row>,
+}
+
+/// Columns of a certificate.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) state: State,
+    pub(super) certificate: Option<Certificate>,
+}
+
+/// The part of a certificate that changes.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    pub(super) status: Status,
+    pub(super) revoked_on: Option<Timestamp>,
+}
+
+/// The part of a certificate that never changes.
+#[derive(Debug, Clone)]
+pub(super) struct Certificate {
+    pub(super) id: CertificateId,
+    /// The number of its CA.
+    pub(super) authority: i64,
+    pub(super) common_name: String,
+    pub(super) issued_on: Timestamp,
+    pub(super) expires_on: Timestamp,
+}
+
+/// The columns that are read for each entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need {
+    /// Those of the index.
+    Entries,
+    /// Also the status.
+    States,
+    /// Also the certificate.
+    Rows,
+}
+
+impl Entry {
+    /// Reads an entry with the columns that are needed.
+    pub(super) fn read(row: &dyn db::Row, need: Need) -> Result<Self, StoreError> {
+        let state = |row: &dyn db::Row| {
+            Ok::<_, StoreError>(State {
+                status: row.get(2)?,
+                revoked_on: row.get(3)?,
+            })
+        };
+        let details = match need {
+            Need::Entries => None,
+            Need::States => Some(Row {
+                state: state(row)?,
+                certificate: None,
+            }),
+            Need::Rows => Some(Row {
+                state: state(row)?,
+                certificate: Some(Certificate {
+                    id: row.get(4)?,
+                    authority: row.get(5)?,
+                    common_name: row.get(6)?,
+                    issued_on: row.get(7)?,
+                    expires_on: row.get(8)?,
+                }),
+            }),
+        };
+        Ok(Self {
+            key: row.get(0)?,
+            position: row.get(1)?,
+            details,
+        })
+    }
+}
+
+/// Sorts entries by key and position.
+pub(super) fn sort(entries: &mut [Entry], direction: Direction) {
+    entries.sort_unstable_by(|one, other| {
+        let order = (&one.key, one.position).cmp(&(&other.key, other.position));
+        match direction {
+            Direction::Ascending => order,
+            Direction::Descending => order.reverse(),
+        }
+    });
+}
