@@ -18,6 +18,7 @@ mod page;
 mod source;
 mod walk;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use certgate_model::{
@@ -196,14 +197,20 @@ impl Searching<'_> {
             && contained.is_none()
             && source.index != Index::Ids
             && source.is_in(self.order)
-            && self.need(source) == Need::Entries
+            && self.need(source, &[]) == Need::Entries
         {
             return self.one_set(db, source).await;
         }
-        if let Some((source, count)) = self.smallest(db, &sources).await?
-            && count <= u64::from(self.limits.matches)
-        {
-            return self.whole_set(db, source).await;
+        let counts = self.counts(db, &sources).await?;
+        let max = u64::from(self.limits.matches);
+        let mut small: Vec<_> = counts
+            .into_iter()
+            .filter(|(_, count)| *count <= max)
+            .collect();
+        small.sort_by_key(|(_, count)| *count);
+        let small: Vec<_> = small.into_iter().map(|(source, _)| source).collect();
+        if let [source, others @ ..] = small.as_slice() {
+            return self.whole_set(db, source, others).await;
         }
         if let Some(text) = contained {
             return self.inside_names(db, text, None, names).await;
@@ -214,34 +221,32 @@ impl Searching<'_> {
         }
     }
 
-    /// Returns the columns that the checks and the order need beside those of a source.
-    fn need(&self, source: &Source) -> Need {
+    /// Returns the columns that the checks and the order need beside those of a source, of which
+    /// the entries in `others` are left.
+    fn need(&self, source: &Source, others: &[&Source]) -> Need {
         let of_order = match source.is_in(self.order) {
             true => Need::Entries,
             false => self.order.need(),
         };
-        self.conditions.need(source).max(of_order)
+        self.conditions.need(source, others).max(of_order)
     }
 
-    /// Counts the sets, and returns the smallest.
-    async fn smallest<'a, D: Db>(
+    /// Counts the sets, until one is so small that it is read faster than another one is counted.
+    async fn counts<'a, D: Db>(
         &self,
         db: &D,
         sources: &'a [Source],
-    ) -> Result<Option<(&'a Source, u64)>, StoreError> {
-        /// A set that is read faster than another one is counted.
+    ) -> Result<Vec<(&'a Source, u64)>, StoreError> {
         const FEW: u64 = 200;
-        let mut smallest: Option<(&Source, u64)> = None;
+        let mut counts = Vec::with_capacity(sources.len());
         for source in sources {
             let count = source.count(db, self.limits.matches + 1).await?;
-            if smallest.is_none_or(|(_, least)| count < least) {
-                smallest = Some((source, count));
-            }
+            counts.push((source, count));
             if count <= FEW.min(self.limits.matches.into()) {
                 break;
             }
         }
-        Ok(smallest)
+        Ok(counts)
     }
 
     /// Returns a page of a set that is the answer itself.
@@ -259,11 +264,24 @@ impl Searching<'_> {
         self.found(db, &positions, counted(count, max), None).await
     }
 
-    /// Reads a set of at most as many entries as are counted, checks and sorts it.
-    async fn whole_set<D: Db>(&self, db: &D, source: &Source) -> Result<SearchOutcome, StoreError> {
+    /// Reads a set of at most as many entries as are counted, checks and sorts it. `others` are
+    /// sets that are not larger either: their positions are read through their indexes, which costs
+    /// less than the rows of certificates.
+    async fn whole_set<D: Db>(
+        &self,
+        db: &D,
+        source: &Source,
+        others: &[&Source],
+    ) -> Result<SearchOutcome, StoreError> {
         let limit = self.limits.matches + 1;
-        let need = self.need(source);
-        let entries = source.read(db, self.direction, limit, need).await?;
+        let without = self.need(source, &[]);
+        let need = self.need(source, others);
+        let mut entries = source.read(db, self.direction, limit, need).await?;
+        for other in others.iter().filter(|_| need < without) {
+            let of_other = other.read(db, self.direction, limit, Need::Entries).await?;
+            let positions: HashSet<_> = of_other.iter().map(|entry| entry.position).collect();
+            entries.retain(|entry| positions.contains(&entry.position));
+        }
         let mut matching = self.matching(source, entries);
         if !source.is_in(self.order) {
             self.sort(&mut matching);

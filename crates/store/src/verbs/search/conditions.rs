@@ -122,10 +122,10 @@ impl<'f> Conditions<'f> {
         sources
     }
 
-    /// Returns the columns that the conditions need which a source does not meet.
-    pub(super) fn need(&self, source: &Source) -> Need {
+    /// Returns the columns that the conditions need which neither a source nor others meet.
+    pub(super) fn need(&self, source: &Source, others: &[&Source]) -> Need {
         let filter = self.filter;
-        let has = |index| source.index == index;
+        let has = |index| source.index == index || others.iter().any(|one| one.index == index);
         let is_limited = |range: TimeRange| !range.is_unlimited();
         let name = match &filter.common_name {
             None => false,
@@ -137,14 +137,14 @@ impl<'f> Conditions<'f> {
         };
         let rows = name
             || filter.ids.is_some() && !has(Index::Ids)
-            || self
-                .authority
-                .is_some_and(|number| !has(Index::Authority(number)))
             || is_limited(filter.issued_on) && !has(Index::IssueDates)
             || is_limited(filter.expires_on) && !has(Index::Expiries);
         let states = filter
             .status
             .is_some_and(|status| !has(Index::Status(status)))
+            || self
+                .authority
+                .is_some_and(|number| !has(Index::Authority(number)))
             || is_limited(filter.revoked_on) && !has(Index::Revocations);
         match (rows, states) {
             (true, _) => Need::Rows,
@@ -169,16 +169,16 @@ impl<'f> Conditions<'f> {
                 .state
                 .revoked_on
                 .is_some_and(|at| filter.revoked_on.contains(at));
+        let is_of_authority = self
+            .authority
+            .is_none_or(|number| number == row.state.authority);
         let Some(certificate) = &row.certificate else {
-            return is_status && is_revoked;
+            return is_status && is_revoked && is_of_authority;
         };
         let in_ids = filter.ids.is_none_or(|ids| {
             let id = certificate.id.as_bytes();
             (ids.first.as_bytes()..=ids.last.as_bytes()).contains(&id)
         });
-        let is_of_authority = self
-            .authority
-            .is_none_or(|number| number == certificate.authority);
         // Last, because folding costs most.
         let is_named = || match &filter.common_name {
             None => true,

@@ -68,14 +68,14 @@ pub(super) struct Row {
 pub(super) struct State {
     pub(super) status: Status,
     pub(super) revoked_on: Option<Timestamp>,
+    /// The number of its CA, which stands beside the status.
+    pub(super) authority: i64,
 }
 
 /// The part of a certificate that never changes.
 #[derive(Debug, Clone)]
 pub(super) struct Certificate {
     pub(super) id: CertificateId,
-    /// The number of its CA.
-    pub(super) authority: i64,
     pub(super) common_name: String,
     pub(super) issued_on: Timestamp,
     pub(super) expires_on: Timestamp,
@@ -99,6 +99,7 @@ impl Entry {
             Ok::<_, StoreError>(State {
                 status: row.get(2)?,
                 revoked_on: row.get(3)?,
+                authority: row.get(4)?,
             })
         };
         let details = match need {
@@ -110,8 +111,7 @@ impl Entry {
             Need::Rows => Some(Row {
                 state: state(row)?,
                 certificate: Some(Certificate {
-                    id: row.get(4)?,
-                    authority: row.get(5)?,
+                    id: row.get(5)?,
                     common_name: row.get(6)?,
                     issued_on: row.get(7)?,
                     expires_on: row.get(8)?,

@@ -433,11 +433,11 @@ fn between(column: &str) -> String {
 }
 
 /// The columns of [`State`].
-const STATE: &str = "statuses.status, statuses.revoked_on";
+const STATE: &str = "statuses.status, statuses.revoked_on, statuses.authority";
 
 /// The columns of [`Certificate`].
-const CERTIFICATE: &str = "certificates.id, certificates.authority, certificates.common_name, \
-                           certificates.issued_on, certificates.expires_on";
+const CERTIFICATE: &str = "certificates.id, certificates.common_name, certificates.issued_on, \
+                           certificates.expires_on";
 
 /// Joins a row to each entry, one by one: without the means of its dialect, a planner may read a
 /// whole table instead.

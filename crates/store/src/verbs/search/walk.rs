@@ -187,7 +187,7 @@ impl Searching<'_> {
 
     async fn chunk<D: Db>(&self, db: &D, source: &Source) -> Result<Chunk, StoreError> {
         let limit = self.limits.chunk;
-        let need = self.need(source);
+        let need = self.need(source, &[]);
         let mut entries = source.read(db, self.direction, limit, need).await?;
         let examined = entries.len() as u32;
         let next = match examined < limit {
@@ -216,7 +216,7 @@ impl Searching<'_> {
                 Some(resume(source.index, direction, &last)),
             ),
         };
-        let need = self.need(source);
+        let need = self.need(source, &[]);
         let mut entries = part
             .read_containing(db, direction, limit, need, text)
             .await?;
