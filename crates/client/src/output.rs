@@ -225,7 +225,7 @@ impl Screen {
     /// Prints `value` as JSON.
     pub fn json_of(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let value = serde_json::value::to_raw_value(value);
-        self.json(&*value.map_err(|error| Failure::failed(error.to_string()))?)
+        self.json(&value.map_err(|error| Failure::failed(error.to_string()))?)
     }
 
     /// Returns the selected fields of a value, or all of it.

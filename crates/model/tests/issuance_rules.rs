@@ -1,6 +1,8 @@
 //! The partial order of issuance rules against their plain meaning: what is within other rules
 //! permits no request that they refuse.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use certgate_model::{
     AddressBlock, AlternativeName, AlternativeNameRules, BeyondRules, Counted, IssuanceRules,
     KeyType, Lifetime, RequestedCertificate,

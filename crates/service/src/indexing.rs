@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use certgate_model::Timestamp;
 use certgate_store::{BackgroundJob, IndexStep, IndexWork, LeaseHolder};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::environment::Environment;
 use crate::error::Fault;
@@ -49,14 +49,14 @@ impl Indexer {
         loop {
             match self.index_all().await {
                 Ok(true) => std::future::pending().await,
-                Ok(false) => sleep(LOOK).await,
+                Ok(false) => pause(LOOK).await,
                 Err(fault) => {
                     tracing::error!(
                         error = %fault,
                         "indexing certificates for the search failed; it is tried again. If a \
                          right is missing, start certgate once as the owner of the tables"
                     );
-                    sleep(RETRY).await;
+                    pause(RETRY).await;
                 }
             }
         }
@@ -85,8 +85,8 @@ impl Indexer {
             let begun = now();
             match self.step(&mut work, &mut lease).await? {
                 IndexStep::Finished => break,
-                IndexStep::Worked => sleep(begun.elapsed().min(PAUSE_MAX)).await,
-                IndexStep::Waits => sleep(LOOK).await,
+                IndexStep::Worked => pause(begun.elapsed().min(PAUSE_MAX)).await,
+                IndexStep::Waits => pause(LOOK).await,
             }
             if reported.elapsed() >= REPORT {
                 reported = now();
@@ -145,10 +145,13 @@ impl Indexer {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "paces the job and its log lines; decides nothing that is stored"
-)]
+/// Lets time pass. No event announces the end of another process's lease, and the writer gets the
+/// time between two steps.
+#[expect(clippy::disallowed_methods, reason = "a rate limit lets time pass")]
+async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
 fn now() -> Instant {
     Instant::now()
 }

@@ -1,5 +1,7 @@
 //! A database of version 4 with 4,000 certificates in two zones, for both databases.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeMap;
 
 use certgate_model::{CertificateId, Event, Status, ZoneId};
