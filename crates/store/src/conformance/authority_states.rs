@@ -42,6 +42,18 @@ pub(super) async fn authority_states(store: &dyn Store) {
     rotated.points().await;
     rotated.room().await;
     rotated.requests().await;
+
+    let account = fixtures::account(240);
+    let zone = fixtures::zone(240, &account).id;
+    let recorded = store.record_account(account.clone(), by()).await;
+    recorded.expect("record");
+    let kept = Rotated {
+        store,
+        account,
+        zone,
+        issued: 0,
+    };
+    kept.active_is_kept().await;
 }
 
 impl Rotated<'_> {
@@ -287,6 +299,23 @@ impl Rotated<'_> {
             (70, Retired),
         ])
         .await;
+    }
+
+    /// Checks that the active CA does not make room, though it is the oldest that never signed.
+    async fn active_is_kept(&self) {
+        let discarded = None;
+        let prepared = AuthorityPrepared::Prepared { discarded };
+        for n in [240, 241] {
+            assert_eq!(self.prepare(n, 2).await, prepared);
+            self.activate(n, Given).await;
+        }
+        self.activate(240, Given).await;
+        self.are(&[(240, Active), (241, Superseded)]).await;
+        let discarded = Some(self.authority(241).id);
+        let prepared = AuthorityPrepared::Prepared { discarded };
+        assert_eq!(self.prepare(242, 2).await, prepared);
+        assert_eq!(self.prepare(243, 2).await, AuthorityPrepared::TooMany);
+        self.are(&[(240, Active), (242, Prepared)]).await;
     }
 
     async fn requests(&self) {

@@ -142,7 +142,8 @@ pub(crate) async fn replace_managed<D: Db>(
         Some(current) if current != expected => return Ok(AuthorityReplaced::NotExpected),
         Some(_) => {}
     }
-    let Some(room) = make_room(db, authority.account, max).await? else {
+    // The active CA is not needed any more.
+    let Some(room) = make_room(db, authority.account, max, None).await? else {
         return Ok(AuthorityReplaced::TooMany);
     };
     let epoch = configuration::take_epoch(db, authority.account).await?;
@@ -193,11 +194,13 @@ pub(super) async fn insert<D: Db>(
 /// Room for a new CA: perhaps that of one that never signed.
 pub(super) struct Room(Option<(i64, AuthorityId)>);
 
-/// Returns the room for a new CA of an account that may have `max`; `None` if there is none.
+/// Returns the room for a new CA of an account that may have `max`; `None` if there is none. `kept`:
+/// the number of a CA that does not make room.
 pub(super) async fn make_room<D: Db>(
     db: &D,
     account: AccountId,
     max: u64,
+    kept: Option<i64>,
 ) -> Result<Option<Room>, StoreError> {
     let count = "SELECT count(*) FROM authorities WHERE account = ?1 AND NOT retired";
     let count: u64 = db.one(count, &values![account], |row| row.get(0)).await?;
@@ -211,7 +214,7 @@ pub(super) async fn make_room<D: Db>(
     // A prepared CA is to sign later.
     let mut unused = unused
         .into_iter()
-        .filter(|(stage, _)| stage.step != Step::Prepared);
+        .filter(|(stage, (number, _))| stage.step != Step::Prepared && Some(*number) != kept);
     Ok(unused.next().map(|(_, first)| Room(Some(first))))
 }
 

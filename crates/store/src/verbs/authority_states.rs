@@ -72,13 +72,13 @@ pub(crate) async fn prepare<D: Db>(
     by: &By,
 ) -> Result<AuthorityPrepared, StoreError> {
     let account = authority.account;
-    let exists = "SELECT id FROM accounts WHERE id = ?1 AND deleted_at IS NULL";
-    let found: Option<AccountId> = db
-        .optional(exists, &values![account], |row| row.get(0))
+    let select = "SELECT managed_authority FROM accounts WHERE id = ?1 AND deleted_at IS NULL";
+    let found: Option<Option<i64>> = db
+        .optional(select, &values![account], |row| row.get(0))
         .await?;
-    if found.is_none() {
+    let Some(active) = found else {
         return Ok(AuthorityPrepared::NoAccount);
-    }
+    };
     let same = "SELECT id FROM authorities WHERE account = ?1 AND NOT retired \
                 AND certificate_der = ?2";
     let same_values = values![account, &authority.certificate_der];
@@ -88,7 +88,7 @@ pub(crate) async fn prepare<D: Db>(
     if is_requested && !authority_requests::remove(db, account, authority.id).await? {
         return Ok(AuthorityPrepared::NoRequest);
     }
-    let Some(room) = make_room(db, account, max).await? else {
+    let Some(room) = make_room(db, account, max, active).await? else {
         return Ok(AuthorityPrepared::TooMany);
     };
     let epoch = configuration::take_epoch(db, account).await?;
