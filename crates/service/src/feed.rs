@@ -37,8 +37,34 @@ pub struct RevocationChanges {
 /// The position of a reader of all revoked certificates.
 #[derive(Debug, Clone, Copy)]
 pub struct RevokedCursor {
-    authority: usize,
+    authority: AuthorityId,
     after: Option<RevokedPosition>,
+}
+
+impl RevokedCursor {
+    const fn begin_of(authority: AuthorityId) -> Self {
+        Self {
+            authority,
+            after: None,
+        }
+    }
+
+    /// Returns the next position, where the CAs have these IDs, and the CA after it. A CA that is
+    /// missing was discarded, because it had signed nothing. The order is that of the IDs: another
+    /// one can change during the reading, so that a CA is left out.
+    fn next_in(
+        cursor: Option<Self>,
+        mut authorities: Vec<AuthorityId>,
+    ) -> Option<(Self, Option<AuthorityId>)> {
+        authorities.sort_unstable();
+        if let Some(cursor) = cursor {
+            authorities.retain(|authority| *authority >= cursor.authority);
+        }
+        let mut authorities = authorities.into_iter();
+        let first = authorities.next()?;
+        let at = cursor.filter(|cursor| cursor.authority == first);
+        Some((at.unwrap_or(Self::begin_of(first)), authorities.next()))
+    }
 }
 
 /// The revocations of an account for its enforcement points: all of them, and then the changes.
@@ -161,22 +187,20 @@ impl Feed {
     ) -> Result<(Vec<EnforcedCertificate>, Option<RevokedCursor>), Fault> {
         let store = &self.environment.store;
         let authorities = store.managed_authorities(scope.account().id).await?;
-        let RevokedCursor { authority, after } = cursor.unwrap_or(RevokedCursor {
-            authority: 0,
-            after: None,
-        });
-        if cursor.is_some() && authority >= authorities.len() {
+        if cursor.is_some() && authorities.is_empty() {
             return Err(Fault::Unavailable(
                 "the account was deleted while its revocations were read".to_owned(),
             ));
         }
-        // The oldest CA comes first, because every revocation of a CA that is added during the
-        // reading is also in the changes.
-        let Some(known) = authorities.iter().rev().nth(authority) else {
+        // Every revocation of a CA that is added during the reading is also in the changes.
+        let ids = authorities.iter().map(|known| known.record.id).collect();
+        let Some((RevokedCursor { authority, after }, following)) =
+            RevokedCursor::next_in(cursor, ids)
+        else {
             return Ok((Vec::new(), None));
         };
         let found = store
-            .revoked_certificates(known.record.id, at, after, REVOKED_AT_A_TIME)
+            .revoked_certificates(authority, at, after, REVOKED_AT_A_TIME)
             .await?;
         let next = match found.last() {
             Some((position, _)) if found.len() >= REVOKED_AT_A_TIME as usize => {
@@ -185,10 +209,7 @@ impl Feed {
                     after: Some(*position),
                 })
             }
-            _ => (authority + 1 < authorities.len()).then_some(RevokedCursor {
-                authority: authority + 1,
-                after: None,
-            }),
+            _ => following.map(RevokedCursor::begin_of),
         };
         let certificates = found.into_iter().map(|(_, certificate)| certificate);
         Ok((certificates.collect(), next))
@@ -225,5 +246,35 @@ impl Feed {
             .map(|(position, _)| *position);
         let serials = found.into_iter().map(|(_, serial)| serial);
         Ok((serials.collect(), next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_visits_each_ca_once_whatever_the_order_of_each_answer() {
+        let [first, second, third] = [1, 2, 3].map(|n| AuthorityId::from_bytes([n; 16]));
+        // Before each page another CA is activated, which the store then returns first.
+        let mut answers = [
+            vec![third, second, first],
+            vec![first, third, second],
+            vec![second, third, first],
+        ]
+        .into_iter();
+        let (mut visited, mut cursor) = (Vec::new(), None);
+        for answer in answers.by_ref() {
+            let (at, following) = RevokedCursor::next_in(cursor, answer).unwrap();
+            visited.push(at.authority);
+            cursor = following.map(RevokedCursor::begin_of);
+        }
+        assert_eq!(visited, [first, second, third]);
+        assert!(cursor.is_none());
+        // A CA that was discarded meanwhile does not hide the later ones.
+        let cursor = Some(RevokedCursor::begin_of(second));
+        let (at, following) = RevokedCursor::next_in(cursor, vec![third, first]).unwrap();
+        assert_eq!((at.authority, following), (third, None));
+        assert!(RevokedCursor::next_in(cursor, vec![first]).is_none());
     }
 }
