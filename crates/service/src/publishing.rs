@@ -178,7 +178,12 @@ impl Publisher {
                 }
             });
         }
-        let Some(content) = all else { return Ok(()) };
+        let Some(mut content) = all else {
+            return Ok(());
+        };
+        if same.len() > 1 {
+            keep_earliest(&mut content.revocations);
+        }
         self.sign_and_store(authority, same, CrlKind::Full, content)
             .await
     }
@@ -270,6 +275,13 @@ impl Publisher {
     }
 }
 
+/// Removes all but the earliest revocation of each serial number. Two accounts can have the same CA
+/// and the same certificate.
+fn keep_earliest(revocations: &mut Vec<Revocation>) {
+    revocations.sort_by_key(|one| (*one.serial.as_bytes(), one.revoked_on));
+    revocations.dedup_by_key(|one| one.serial);
+}
+
 fn signed(
     ca: &ReadyIssuer,
     kind: CrlKind,
@@ -316,5 +328,24 @@ fn unsigned(ca: &ReadyIssuer, kind: CrlKind, content: &CrlContent, now: Timestam
         this_update: this_update(now),
         next_update: now.plus_days(CRL_VALIDITY_DAYS),
         der: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use certgate_model::{RevocationReason, SerialNumber};
+
+    use super::*;
+
+    #[test]
+    fn a_full_list_has_each_serial_number_once_with_its_earliest_revocation() {
+        let revocation = |serial, seconds| Revocation {
+            serial: SerialNumber::from_random([serial; 20]),
+            revoked_on: Timestamp::from_unix(seconds),
+            reason: RevocationReason::Superseded,
+        };
+        let mut all = vec![revocation(2, 5), revocation(1, 9), revocation(2, 3)];
+        keep_earliest(&mut all);
+        assert_eq!(all, [revocation(1, 9), revocation(2, 3)]);
     }
 }

@@ -211,6 +211,8 @@ impl Responder {
         }
     }
 
+    /// Two accounts can have the same CA, and a certificate can be issued under one and adopted
+    /// under the other: it is revoked if it is under any.
     async fn status_among(
         &self,
         authorities: &[AuthorityId],
@@ -221,6 +223,7 @@ impl Responder {
         };
         let store = &self.environment.store;
         let id = self.serials.id(serial);
+        let mut found = (CertStatus::Unknown, 0);
         for authority in authorities {
             let Some(issued) = store.issued(*authority, serial, id).await? else {
                 continue;
@@ -232,9 +235,9 @@ impl Responder {
                     reason: revocation.reason,
                 },
             };
-            return Ok((status, issued.epoch));
+            found = stronger(found, (status, issued.epoch));
         }
-        Ok((CertStatus::Unknown, 0))
+        Ok(found)
     }
 
     async fn sign(
@@ -278,6 +281,20 @@ impl Responder {
     }
 }
 
+/// Returns the status that decides, of two of a certificate, each with its epoch: the earlier
+/// revocation, or else the later change.
+fn stronger(one: (CertStatus, u64), other: (CertStatus, u64)) -> (CertStatus, u64) {
+    let is_first = match (one.0, other.0) {
+        (CertStatus::Revoked { at: first, .. }, CertStatus::Revoked { at: second, .. }) => {
+            first <= second
+        }
+        (CertStatus::Revoked { .. }, _) | (_, CertStatus::Unknown) => true,
+        (_, CertStatus::Revoked { .. }) | (CertStatus::Unknown, CertStatus::Good) => false,
+        (CertStatus::Good, CertStatus::Good) => one.1 >= other.1,
+    };
+    if is_first { one } else { other }
+}
+
 /// Dates a revocation as the CRLs do.
 fn dated(status: CertStatus, this_update: Timestamp) -> CertStatus {
     match status {
@@ -293,5 +310,34 @@ fn failure(failure: OcspFailure) -> OcspAnswer {
     OcspAnswer {
         der: ocsp_failure(failure).into(),
         keep: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use certgate_model::RevocationReason;
+
+    use super::*;
+
+    #[test]
+    fn the_earliest_revocation_decides_among_the_statuses_of_one_certificate() {
+        let revoked = |seconds| CertStatus::Revoked {
+            at: Timestamp::from_unix(seconds),
+            reason: RevocationReason::KeyCompromise,
+        };
+        let good = CertStatus::Good;
+        let by_strength = [
+            (revoked(1), 9),
+            (revoked(2), 5),
+            (good, 7),
+            (good, 0),
+            (CertStatus::Unknown, 0),
+        ];
+        for (place, strong) in by_strength.iter().enumerate() {
+            for weak in &by_strength[place..] {
+                assert_eq!(stronger(*strong, *weak), *strong);
+                assert_eq!(stronger(*weak, *strong), *strong);
+            }
+        }
     }
 }
