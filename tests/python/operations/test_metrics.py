@@ -72,13 +72,18 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
         "management connection limits",
         "management listener",
         "metrics",
+        "offline requests",
         "public connection limits",
         "public listener",
         "record of token uses",
         "reload of settings",
+        "search indexer",
         "settler",
     )
     assert begun == {
+        **{f'certgate_certificates{{status="{status}"}}': 0 for status in statuses},
+        **{f'certgate_certificates_expiring{{within="{days}d"}}': 0 for days in (7, 30, 90)},
+        "certgate_certificates_unindexed": 0,
         "certgate_certificates_issued_total": 0,
         "certgate_crls_published_total": 0,
         "certgate_corrupt_crls_total": 0,
