@@ -5,7 +5,7 @@ use axum::response::Response;
 use certgate_service::{ManageZones, ReadZones, ZoneScope};
 use certgate_wire::{Answer, IssuanceRuleSet, ZonePath};
 
-use crate::body::Body;
+use crate::body::RequiredBody;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::error_translation::zone_error;
@@ -48,7 +48,7 @@ pub(crate) async fn get(
 pub(crate) async fn replace(
     State(api): State<Api>,
     scope: ZoneScope<ManageZones>,
-    Body(body): Body<IssuanceRuleSet>,
+    RequiredBody(body): RequiredBody<IssuanceRuleSet>,
 ) -> Result<Response, ApiError> {
     let tenants = &api.service.tenants;
     let replaced = tenants

@@ -81,6 +81,14 @@ async fn rules_are_stored_shown_and_removed() {
     assert_eq!(set(&app, expected.clone()).await, expected);
     let log = app.get("/accounts/{account}/logs/audit").await.result();
     assert_eq!(log[0]["action"]["type"], "update");
+    // A lost body removes no rules.
+    let path = format!("/certgate/v1/zones/{}/issuance_rules", app.zone_id);
+    for body in ["", "null"] {
+        let refused = app.call(Method::PUT, &path).body(body).await;
+        assert_eq!(refused.error().status, 400, "{body:?}");
+    }
+    assert_ne!(app.get(RULES).await.result(), json!({}));
+
     assert_eq!(set(&app, json!({})).await, json!({}));
     assert_eq!(app.get(RULES).await.result(), json!({}));
 }
