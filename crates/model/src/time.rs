@@ -30,6 +30,11 @@ impl Span {
         self.0 >= 0 && self.0 < seconds.saturating_mul(1_000_000)
     }
 
+    /// Microseconds; zero if it is negative.
+    pub const fn microseconds(self) -> i64 {
+        if self.0 < 0 { 0 } else { self.0 }
+    }
+
     /// Whole seconds, rounded down; zero if it is negative.
     pub const fn seconds(self) -> i64 {
         if self.0 < 0 { 0 } else { self.0 / 1_000_000 }
@@ -92,9 +97,19 @@ impl Timestamp {
         }
     }
 
+    /// Days from the Unix epoch to the day of this instant in UTC.
+    pub const fn unix_day(self) -> i64 {
+        self.unix().div_euclid(SECONDS_PER_DAY)
+    }
+
     /// Moves this instant by `seconds`, at most to [`Self::EARLIEST`] or [`Self::LATEST`].
     pub const fn plus_seconds(self, seconds: i64) -> Self {
-        let moved = self.0.saturating_add(seconds.saturating_mul(1_000_000));
+        self.plus_microseconds(seconds.saturating_mul(1_000_000))
+    }
+
+    /// Moves this instant by `microseconds`, at most to [`Self::EARLIEST`] or [`Self::LATEST`].
+    pub const fn plus_microseconds(self, microseconds: i64) -> Self {
+        let moved = self.0.saturating_add(microseconds);
         if moved < Self::EARLIEST.0 {
             Self::EARLIEST
         } else if moved > Self::LATEST.0 {

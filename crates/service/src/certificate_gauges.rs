@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use certgate_model::{InstallationSummary, SECONDS_PER_DAY, Status};
+use certgate_model::{InstallationSummary, Status};
 use tokio::time::timeout;
 
 use crate::environment::Environment;
@@ -22,7 +22,7 @@ pub struct CertificateGauges {
 impl CertificateGauges {
     /// Sets the gauges. If the store does not answer, they keep their values.
     pub async fn measure(&self) {
-        let today = self.environment.now().unix().div_euclid(SECONDS_PER_DAY);
+        let today = self.environment.now().unix_day();
         let longest = WITHIN.iter().map(|(days, _)| *days).max().unwrap_or(0);
         let store = &self.environment.store;
         match timeout(WAIT, store.installation_summary(today, longest)).await {

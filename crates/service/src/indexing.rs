@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use certgate_model::Timestamp;
 use certgate_store::{BackgroundJob, IndexStep, IndexWork, LeaseHolder};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::environment::Environment;
 use crate::error::Fault;
@@ -25,7 +25,7 @@ const RETRY: Duration = Duration::from_secs(60);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
 
 /// The interval of log lines about the progress.
-const REPORT: Duration = Duration::from_secs(30);
+const REPORT_SECONDS: i64 = 30;
 
 /// The background job of the search index.
 pub struct Indexer {
@@ -77,19 +77,23 @@ impl Indexer {
             left,
             "indexing the certificates of an earlier version for the search and the summary"
         );
-        let (mut work, mut reported) = (IndexWork::default(), now());
+        let (mut work, mut reported) = (IndexWork::default(), self.environment.now());
         loop {
             if !self.hold_lease(&mut lease).await? {
                 return Ok(false);
             }
-            let begun = now();
+            let begun = self.environment.now();
             match self.step(&mut work, &mut lease).await? {
                 IndexStep::Finished => break,
-                IndexStep::Worked => pause(begun.elapsed().min(PAUSE_MAX)).await,
+                IndexStep::Worked => {
+                    let step = begun.until(self.environment.now());
+                    pause(step.duration().min(PAUSE_MAX)).await;
+                }
                 IndexStep::Waits => pause(LOOK).await,
             }
-            if reported.elapsed() >= REPORT {
-                reported = now();
+            let now = self.environment.now();
+            if !reported.until(now).is_within(REPORT_SECONDS) {
+                reported = now;
                 let left = self.left().await?;
                 tracing::info!(left, "certificates are not indexed for the search yet");
             }
@@ -150,8 +154,4 @@ impl Indexer {
 #[expect(clippy::disallowed_methods, reason = "a rate limit lets time pass")]
 async fn pause(time: Duration) {
     tokio::time::sleep(time).await;
-}
-
-fn now() -> Instant {
-    Instant::now()
 }

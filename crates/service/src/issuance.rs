@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use certgate_model::{
-    AlternativeName, AlternativeNameRules, By, IssuanceRules, Lifetime, RuleName, SECONDS_PER_DAY,
-    StoredRules, TokenRecord, ZoneRecord,
+    AlternativeName, AlternativeNameRules, By, IssuanceRules, Lifetime, RuleName, StoredRules,
+    TokenRecord, ZoneRecord,
 };
 use certgate_pki::CheckedCsr;
 use certgate_store::{CountedLimits, DayLimit};
@@ -130,7 +130,7 @@ impl AppliedRules {
             })
         });
         let limits = CountedLimits {
-            day: by.at.unix().div_euclid(SECONDS_PER_DAY),
+            day: by.at.unix_day(),
             per_day: per_day.collect(),
             active_per_name: self
                 .each()

@@ -206,7 +206,7 @@ impl<'de> Deserialize<'de> for Date {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let parse = |text: &str| {
             let begin: Timestamp = format!("{text}T00:00:00Z").parse().ok()?;
-            Some(Self(begin.unix().div_euclid(SECONDS_PER_DAY)))
+            Some(Self(begin.unix_day()))
         };
         read_text(deserializer, "a date such as 2033-02-20", parse)
     }

@@ -93,10 +93,7 @@ impl Moment {
         match self {
             Self::At(instant) => instant,
             Self::Span(seconds) => now.plus_seconds(seconds.saturating_mul(direction)),
-            Self::Day(days) => {
-                let today = now.unix().div_euclid(SECONDS_PER_DAY);
-                Timestamp::from_unix((today + days) * SECONDS_PER_DAY)
-            }
+            Self::Day(days) => Timestamp::from_unix((now.unix_day() + days) * SECONDS_PER_DAY),
         }
     }
 }
@@ -256,22 +253,19 @@ mod tests {
 
     #[test]
     fn reasons_have_names_of_the_command_line_and_of_the_api() {
-        let command = clap::Command::new("x").arg(
-            clap::Arg::new("reason")
-                .value_parser(reasons())
-                .ignore_case(true),
-        );
+        #[derive(clap::Parser)]
+        struct Given {
+            #[arg(value_parser = reasons(), ignore_case = true)]
+            reason: RevocationReason,
+        }
         for reason in RevocationReason::ALL {
             for name in [
                 kebab(reason),
                 reason.name().to_owned(),
                 reason.name().to_uppercase(),
             ] {
-                let read = command
-                    .clone()
-                    .try_get_matches_from(["x", name.as_str()])
-                    .unwrap();
-                assert_eq!(read.get_one("reason"), Some(&reason), "{name}");
+                let given: Given = clap::Parser::try_parse_from(["x", &name]).unwrap();
+                assert_eq!(given.reason, reason, "{name}");
             }
         }
         assert_eq!(kebab(RevocationReason::CaCompromise), "ca-compromise");

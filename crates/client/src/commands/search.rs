@@ -498,12 +498,12 @@ impl Search {
             Axis::Revoked => &mut search.revoked_on,
         };
         if window.from > Window::ALL.from {
-            let after = Timestamp::from_unix_microseconds(window.from - 1);
+            let after = before_by_a_microsecond(window.from);
             range.after = range.after.max(Some(after));
         }
         if window.to < Window::ALL.to {
-            let before = Timestamp::from_unix_microseconds(window.to);
-            range.before = Some(range.before.map_or(before, |earlier| earlier.min(before)));
+            let earlier = range.before.map_or(window.to, |to| to.min(window.to));
+            range.before = Some(earlier);
         }
         search
     }
@@ -532,7 +532,7 @@ impl Search {
 }
 
 fn before_by_a_microsecond(instant: Timestamp) -> Timestamp {
-    Timestamp::from_unix_microseconds(instant.unix_microseconds() - 1).max(Timestamp::EARLIEST)
+    instant.plus_microseconds(-1)
 }
 
 /// Reads a SHA-256 digest with or without colons.
@@ -560,32 +560,33 @@ enum Axis {
 }
 
 impl Axis {
-    /// The precision in microseconds.
-    fn step(self) -> i64 {
+    /// Rounds down to the precision of the time.
+    fn cut(self, instant: Timestamp) -> Timestamp {
         match self {
-            Self::Issued => 60_000_000,
-            Self::Revoked => 1,
+            Self::Issued => instant.cut_to_minute(),
+            Self::Revoked => instant,
         }
     }
 }
 
-/// A window of time in microseconds, without its end.
+/// A window of time, without its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Window {
-    from: i64,
-    to: i64,
+    from: Timestamp,
+    to: Timestamp,
 }
 
 impl Window {
     const ALL: Self = Self {
-        from: Timestamp::EARLIEST.unix_microseconds(),
-        to: Timestamp::LATEST.unix_microseconds(),
+        from: Timestamp::EARLIEST,
+        to: Timestamp::LATEST,
     };
 
     /// Divides the window; [`None`] if it is as short as the times are precise.
     fn halves(self, axis: Axis) -> Option<[Self; 2]> {
-        let (step, Self { from, to }) = (axis.step(), self);
-        let middle = (from + (to - from) / 2).div_euclid(step) * step;
+        let Self { from, to } = self;
+        let half = from.until(to).microseconds() / 2;
+        let middle = axis.cut(from.plus_microseconds(half));
         let halves = [Self { from, to: middle }, Self { from: middle, to }];
         (from < middle && middle < to).then_some(halves)
     }
@@ -632,9 +633,9 @@ mod tests {
 
     #[test]
     fn windows_are_divided_down_to_the_precision_of_their_times() {
-        for axis in [Axis::Issued, Axis::Revoked] {
+        for (axis, precision) in [(Axis::Issued, 60_000_000), (Axis::Revoked, 1)] {
             // The instant that each division must keep.
-            let instant = 1_786_702_500_000_000;
+            let instant = Timestamp::from_unix(1_786_702_500);
             let mut window = Window::ALL;
             let mut divisions = 0;
             while let Some(halves) = window.halves(axis) {
@@ -644,7 +645,7 @@ mod tests {
                 window = halves.into_iter().find(holds).unwrap();
                 divisions += 1;
             }
-            assert_eq!(window.to - window.from, axis.step());
+            assert_eq!(window.from.until(window.to).microseconds(), precision);
             assert!(divisions < 64, "{divisions}");
         }
     }

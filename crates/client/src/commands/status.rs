@@ -192,7 +192,7 @@ fn certificates(session: &Session, zone: &ZoneId, now: Timestamp) -> Result<Vec<
 type Counts = (StatusTotals, [u64; EXPIRING_DAYS.len()]);
 
 fn of_summary(summary: &ZoneSummary<'_>, now: Timestamp) -> Counts {
-    let today = now.unix().div_euclid(SECONDS_PER_DAY);
+    let today = now.unix_day();
     let within = |days: i64| {
         let days = summary
             .expiring

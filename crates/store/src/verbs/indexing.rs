@@ -107,11 +107,14 @@ pub(crate) async fn unindexed<D: Db>(db: &D) -> Result<u64, StoreError> {
     Ok(halves.div_ceil(2))
 }
 
+/// The zone of a certificate, its date of revocation and its position.
+type RevokedRow = (i64, Timestamp, i64);
+
 /// Dates of revocation that come and go.
 #[derive(Default)]
 pub(crate) struct Revoked {
-    added: Vec<[i64; 3]>,
-    removed: Vec<[i64; 3]>,
+    added: Vec<RevokedRow>,
+    removed: Vec<RevokedRow>,
 }
 
 impl Revoked {
@@ -125,7 +128,7 @@ impl Revoked {
         if before == after {
             return;
         }
-        let row = |date: Timestamp| [at.zone(), date.unix_microseconds(), at.0];
+        let row = |date: Timestamp| (at.zone(), date, at.0);
         self.removed.extend(before.map(row));
         self.added.extend(after.map(row));
     }
@@ -139,8 +142,8 @@ impl Revoked {
                       WHERE zone = ?1 AND revoked_on = ?2 AND position = ?3";
         let insert = "INSERT INTO certificate_revocations (zone, revoked_on, position) \
                       VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-        let cells = |rows: Vec<[i64; 3]>| {
-            let row = |[zone, date, position]: [i64; 3]| values![zone, date, position].to_vec();
+        let cells = |rows: Vec<RevokedRow>| {
+            let row = |(zone, date, position): RevokedRow| values![zone, date, position].to_vec();
             rows.into_iter().map(row).collect::<Vec<_>>()
         };
         let (removed, added) = (cells(self.removed), cells(self.added));

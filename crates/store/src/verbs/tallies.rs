@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use certgate_model::{CertificateRecord, SECONDS_PER_DAY, Status, Timestamp};
+use certgate_model::{CertificateRecord, Status, Timestamp};
 use futures_util::future::try_join;
 
 use super::indexing::Revoked;
@@ -40,7 +40,7 @@ pub(crate) const ALL_ZONES: i64 = 0;
 
 /// Returns the number of days from the Unix epoch to the day (UTC) of an instant.
 pub(crate) fn day(at: Timestamp) -> i64 {
-    at.unix().div_euclid(SECONDS_PER_DAY)
+    at.unix_day()
 }
 
 /// Returns true for a status of certificates that clients may use.
