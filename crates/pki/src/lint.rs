@@ -7,7 +7,7 @@
 use certgate_model::{AlternativeName, SerialNumber, Timestamp};
 
 use crate::alternative_name::{alternative_name, is_well_formed};
-use crate::certificate::{Extension, TbsParts};
+use crate::certificate::{Extension, Extensions, TbsParts};
 use crate::csr::CheckedCsr;
 use crate::oid;
 use crate::path::PathError;
@@ -181,8 +181,16 @@ pub(crate) fn lint(
     must(found == validity, "validity")?;
     must(parts.subject == csr.subject_der(), "subject")?;
     must(parts.spki == csr.spki_der(), "public key")?;
+    lint_extensions(parts.extensions, issuer, csr, profile)
+}
 
-    let mut extensions = parts.extensions;
+/// Compares the extensions of a certificate, in their order, with the inputs.
+fn lint_extensions(
+    mut extensions: Extensions<'_>,
+    issuer: &IssuerParts,
+    csr: &CheckedCsr,
+    profile: &Profile,
+) -> Result<(), LintError> {
     let mut next =
         |kind: &'static [u8], critical: bool, what, value_fits: &dyn Fn(&[u8]) -> bool| {
             let fits = |found: &Extension<'_>| {
@@ -250,10 +258,10 @@ pub(crate) fn lint(
             &|value| read_alternative_names(value).as_ref() == Ok(&profile.alternative_names),
         )?;
     }
-    must(
-        matches!(extensions.next(), Ok(None)),
-        "extension after the last one",
-    )
+    match extensions.next() {
+        Ok(None) => Ok(()),
+        _ => Err(LintError::Content("extension after the last one")),
+    }
 }
 
 /// Reads the content of the value with tag `inside`. Each value around it must hold only that
