@@ -3,7 +3,7 @@
 use certgate_model::{CertificateOrder, MATCHES_MAX, MatchCount, SearchOutcome, ZoneId};
 use certgate_wire::Message;
 
-use crate::certificate_pages::{Begin, Source};
+use crate::certificate_source::{Begin, Source};
 use crate::code;
 use crate::envelope::{self, PageRequest};
 use crate::error::ApiError;

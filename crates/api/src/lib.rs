@@ -9,6 +9,7 @@ mod audit_log;
 mod body;
 mod certificate_pages;
 mod certificate_search;
+mod certificate_source;
 mod certificates_of_log;
 mod client_address;
 mod code;

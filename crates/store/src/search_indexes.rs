@@ -9,7 +9,7 @@ use crate::index_work::{Built, IndexStep, IndexWork, Inserting, Reading, Work};
 use crate::store::{Engine, SqlStore, View};
 use crate::traits::SearchIndexes;
 use crate::verbs::backfill::{self, Target};
-use crate::verbs::history;
+use crate::verbs::certificate_events;
 use crate::verbs::indexing::Indexed;
 
 /// The certificates that one read loads: a few milliseconds.
@@ -125,7 +125,7 @@ impl<E: Engine> SqlStore<E> {
 
     async fn has_earlier_events(&self) -> Result<bool, StoreError> {
         let read = self.read(View::Statement, (), |db, ()| {
-            Box::pin(history::has_earlier(db))
+            Box::pin(certificate_events::has_earlier(db))
         });
         read.await
     }
@@ -135,7 +135,7 @@ impl<E: Engine> SqlStore<E> {
         match self.last_unfinished().await? {
             None if self.has_earlier_events().await? => {
                 let index = self.write((), |db, ()| {
-                    Box::pin(history::index_earlier(db, EVENT_ROWS))
+                    Box::pin(certificate_events::index_earlier(db, EVENT_ROWS))
                 });
                 return index.await.map(|()| IndexStep::Worked);
             }

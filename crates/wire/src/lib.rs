@@ -5,6 +5,7 @@
 //! its records, the client owns them (`'static`).
 
 mod accounts;
+mod address_block;
 mod adoption;
 mod audit;
 mod client_certificates;
@@ -30,6 +31,7 @@ pub use accounts::{
     Account, AccountName, AccountReference, AccountSettings, CreateAccount, UpdateAccount,
     UpdateAccountSettings,
 };
+pub use address_block::AddressBlockText;
 pub use adoption::{AdoptCertificates, AdoptedCertificate, AdoptionProblem};
 pub use audit::{
     AuditActor, AuditChain, AuditEntryAction, AuditEntryActor, AuditEntryOwner, AuditEntryResource,
@@ -74,9 +76,9 @@ pub use queries::{
 pub use scalars::{Date, Id, Octets20, Sha256, Time, Uuid, WholeNumber};
 pub use summary::{AuthorityTotals, DayCount, StatusTotals, ZoneSummary};
 pub use tokens::{
-    AddressBlockText, CreatePolicy, CreateToken, PermissionGroupEntry, PermissionGroupId,
-    PermissionGroupName, PermissionGroupReference, ResourceName, ResourceValue, Star, Token,
-    TokenAddresses, TokenCondition, TokenPolicy, TokenVerification,
+    CreatePolicy, CreateToken, PermissionGroupEntry, PermissionGroupId, PermissionGroupName,
+    PermissionGroupReference, ResourceName, ResourceValue, Star, Token, TokenAddresses,
+    TokenCondition, TokenPolicy, TokenVerification,
 };
 pub use users::{Membership, MembershipPermissions, PermissionGrant, UpdateUser, User, UserApiKey};
 pub use words::{

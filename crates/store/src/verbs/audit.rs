@@ -9,7 +9,7 @@ use certgate_model::{
 };
 use futures_util::future::try_join3;
 
-use super::history;
+use super::certificate_events;
 use crate::audit::{AuditEvent, ChainCheck, ChainEnd};
 use crate::db::{Db, Row, values};
 use crate::error::corrupt;
@@ -64,7 +64,7 @@ pub(crate) async fn record_all<D: Db>(
     try_join3(
         db.insert(&AUDIT_ENTRIES, &cells),
         db.execute(update, &values),
-        history::add(db, chain, &entries),
+        certificate_events::add(db, chain, &entries),
     )
     .await?;
     Ok(())

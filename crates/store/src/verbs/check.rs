@@ -19,8 +19,8 @@ use self::reading::{LINES_MAX, everything, single, until_enough};
 use super::certificates::{self, Found, NEXT};
 use super::names::folded;
 use super::{
-    audit, authorities as authority_verbs, counters, enforcement, history, mtls_certificates,
-    tenants, tokens,
+    audit, authorities as authority_verbs, certificate_events, counters, enforcement,
+    mtls_certificates, tenants, tokens,
 };
 use crate::db::{Db, Row, Transaction};
 use crate::error::corrupt;
@@ -578,6 +578,6 @@ async fn audit<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
     }
     let verdicts = audit::verify(db).await?;
     lines.extend(verdicts.into_iter().flat_map(|verdict| verdict.faults));
-    lines.extend(history::compare(db).await?);
+    lines.extend(certificate_events::compare(db).await?);
     Ok(lines)
 }

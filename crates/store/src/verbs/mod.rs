@@ -10,6 +10,7 @@ pub(crate) mod authorities;
 pub(crate) mod authority_requests;
 pub(crate) mod authority_states;
 pub(crate) mod backfill;
+pub(crate) mod certificate_events;
 pub(crate) mod certificates;
 pub(crate) mod changes;
 pub(crate) mod check;
