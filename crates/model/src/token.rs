@@ -250,8 +250,8 @@ impl PermissionGroup {
 
     /// Returns true if a `Deny` of `self` denies `needed`.
     ///
-    /// A denied part denies each permission that includes it: without "Zone Read" there is no
-    /// "Zone Write". A denied group of Cloudflare also denies what certgate has made a permission of
+    /// A denied part denies each permission that includes it: "Zone Write" needs
+    /// "Zone Read". A denied group of Cloudflare also denies what certgate has made a permission of
     /// its own, so that the policies of a token mean the same as before those permissions existed.
     pub fn denies(self, needed: Self) -> bool {
         needed.includes(self)
@@ -538,7 +538,7 @@ mod tests {
 
         let denied =
             |group: PermissionGroup| all.into_iter().filter(move |needed| group.denies(*needed));
-        // As before: without "Read" there is no "Write", and without "Write" there is "Read".
+        // As before: without "Read", a token has no "Write". Without "Write", it has "Read".
         assert!(denied(SslRead).eq(all));
         assert!(denied(SslWrite).eq([Issue, Restore, Revoke, SslWrite]));
         assert!(denied(Read).eq([Read, SslRead, SslWrite]));

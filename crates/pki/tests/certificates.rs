@@ -139,7 +139,7 @@ fn openssl(arguments: &[&str], input: &[u8]) -> Option<Output> {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut openssl) = started else {
-        eprintln!("skipped: there is no openssl program on the PATH");
+        eprintln!("skipped: the PATH has no openssl program");
         return None;
     };
     openssl.stdin.take().unwrap().write_all(input).unwrap();

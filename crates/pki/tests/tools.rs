@@ -20,7 +20,7 @@ fn run(folder: &TempDir, line: &[&str]) -> Option<Output> {
         Ok(output) => Some(output),
         Err(error) if required => panic!("{program}: {error}"),
         Err(_) => {
-            eprintln!("skipped: there is no {program} on the PATH");
+            eprintln!("skipped: the PATH has no {program}");
             None
         }
     }

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_serial_numbers() {
+    fn other_texts_are_not_serial_numbers() {
         let long = ["f".repeat(41), "0".repeat(1_000_000) + "g"];
         for text in [
             "", ":", "0x1f", "1f:", "1::2", "123:45", "-1", "+1", " 1", "१",

@@ -147,8 +147,8 @@ pub trait Tenants: ReadTenants {
     /// Dates the last use of tokens in one transaction, never back. Tokens that do not exist any
     /// more are ignored.
     async fn record_token_uses(&self, uses: Vec<(TokenId, Timestamp)>) -> Result<(), StoreError>;
-    /// Gives a user the API key with this hash instead of any other, or none; `false` if there is
-    /// no such user.
+    /// Gives a user the API key with this hash instead of any other, or none; `false` if the
+    /// user does not exist.
     async fn replace_api_key(
         &self,
         user: UserId,

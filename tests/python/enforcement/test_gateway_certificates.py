@@ -153,7 +153,7 @@ def test_the_twin_of_a_revoked_certificate_is_cut_and_refused(
     assert upstream.requests == before
 
 
-def test_another_serial_number_is_no_way_around_a_revocation(
+def test_another_serial_number_does_not_evade_a_revocation(
     make: Any, clients: Clients, upstream: Upstream
 ) -> None:
     gateway, client = make(), clients.issue()

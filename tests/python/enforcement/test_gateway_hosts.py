@@ -138,7 +138,7 @@ def test_a_load_balancer_passes_the_address_on(make: Any, clients: Clients, vers
     raw.sendall(header)
     stream = gateway.context(clients.issue()).wrap_socket(raw, server_hostname=HOST)
     assert seen(Http1(stream).get())["x-forwarded-for"] == "192.0.2.7"
-    # Without the header, there is no handshake.
+    # Without the header, the handshake fails.
     with pytest.raises(OSError):
         gateway.connect(None)
 

@@ -147,14 +147,14 @@ def test_a_silent_stream_is_closed(make: Any, clients: Clients) -> None:
 
     eventually("the silent stream is cut", is_cut)
     assert ends(silent.stream)
-    assert idle.get()[0] == 200, "a connection that is no stream has another limit"
+    assert idle.get()[0] == 200, "a connection that is not a stream has another limit"
 
 
 def test_an_upstream_that_does_not_accept_is_given_up(
     make: Any, clients: Clients, trusted: tuple[str, Identity]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        # The system accepts connections, and nobody answers the TLS handshake.
+        # The system accepts connections, and no program answers the TLS handshake.
         url = f"https://localhost:{listener.getsockname()[1]}"
         gateway, client = make(host(url, upstream_ca_file=trusted[0])), clients.issue()
         limited(gateway, upstream_connect_seconds=1)

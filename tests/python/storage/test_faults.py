@@ -248,7 +248,7 @@ def test_a_file_that_is_not_a_database_is_refused_and_unchanged(server: Server) 
         assert server.database.read_bytes() == garbage
     server.database.unlink()
     with sqlite3.connect(server.database) as other:
-        other.execute("CREATE TABLE somebody_elses (data)")
+        other.execute("CREATE TABLE of_another_program (data)")
     other.close()
     assert "not a certgate database" in server.refuses_to_start()
     server.database.write_bytes(good)

@@ -334,7 +334,7 @@ mod tests {
     fn search(query: &str) -> SearchRequest {
         match read(query).unwrap() {
             CertificateList::Search(_, search) => search,
-            CertificateList::Status(..) => panic!("{query} is no search"),
+            CertificateList::Status(..) => panic!("{query} is not a search"),
         }
     }
 
@@ -502,7 +502,7 @@ mod tests {
         let next = search(&format!("{first}&page=1&limit=7&continue={text}"));
         assert_eq!(next.search.after, Some(place.clone()));
         for other in [
-            "common_name.contains=abd&status=all",
+            "common_name.contains=abx&status=all",
             "common_name.startswith=abc&status=all",
             "common_name.contains=abc",
             "common_name.contains=abc&status=all&direction=asc",

@@ -21,7 +21,7 @@ pub struct Columns {
 
 impl Columns {
     /// Makes the columns as wide as their widest cell. If they do not fit into `width` cells, the
-    /// widest ones are cut, except that of the IDs. [`None`]: there is no limit.
+    /// widest ones are cut, except that of the IDs. [`None`] means no limit.
     pub fn fit(header: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Self {
         let count = rows.iter().map(Vec::len).max().unwrap_or_default();
         let count = count.max(header.len());

@@ -81,7 +81,7 @@ pub fn openssl(arguments: &[&str]) -> Option<(bool, String)> {
             ))
         }
         Err(_) => {
-            eprintln!("skipped: there is no openssl program on the PATH");
+            eprintln!("skipped: the PATH has no openssl program");
             None
         }
     }

@@ -222,7 +222,7 @@ fn lists_have_the_certificates_that_meet_the_conditions() {
     };
     let signer = text(&certificates[0]["certificate_authority"]["name"]);
     assert_eq!(names(with_filter(authority(&signer))).len(), 2);
-    let unknown = listed(&server, with_filter(authority("nobody's"))).unwrap_err();
+    let unknown = listed(&server, with_filter(authority("unknown CA"))).unwrap_err();
     assert!(unknown.to_string().contains("no managed CA"), "{unknown}");
     let wrong = listed(&server, with_pattern("lap*top")).unwrap_err();
     assert_eq!(wrong.exit(), Exit::Usage);
