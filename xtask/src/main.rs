@@ -31,7 +31,7 @@ enum Task {
     /// An input that breaks a rule is left in fuzz/findings/, and the command that runs it again is
     /// printed.
     Fuzz(fuzz::Arguments),
-    /// Write the pages that are generated from the code: docs/limits.md, docs/errors.md,
+    /// Write the pages that are generated from the code: docs/limits*.md, docs/errors.md,
     /// docs/errors-csr.md and docs/errors-ca.md
     Docs,
     /// Print the number of lines of the product

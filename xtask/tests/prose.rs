@@ -13,10 +13,10 @@ use xtask::sources::lexer::{self, Kind};
 use xtask::sources::root;
 
 /// The most doc comments that begin with a question word, per 1,000. Begin with a verb or a noun.
-const QUESTIONS_PER_THOUSAND_MAX: f64 = 1.6;
+const QUESTIONS_PER_THOUSAND_MAX: f64 = 0.2;
 
 /// The most occurrences of [`LISTED`] in code and documentation.
-const LISTED_MAX: f64 = 31.0;
+const LISTED_MAX: f64 = 19.0;
 
 /// The most lines with more than 100 columns, per 1,000 lines.
 const LONG_PER_THOUSAND_MAX: f64 = 1.7;
@@ -83,11 +83,12 @@ const DATA: [&str; 6] = [
 const THIS_FILE: &str = "xtask/tests/prose.rs";
 
 /// Documents that the code writes.
-const GENERATED: [&str; 4] = [
+const GENERATED: [&str; 5] = [
     "docs/errors.md",
     "docs/errors-csr.md",
     "docs/errors-ca.md",
     "docs/limits.md",
+    "docs/limits-database.md",
 ];
 
 /// A text file: its path from the root of the repository, and its text.

@@ -8,13 +8,15 @@ use std::fmt::Write as _;
 use super::Product;
 
 /// The crates with limits that clients and operators meet, and their titles.
-const CRATES: [(&str, &str); 5] = [
+const CRATES: [(&str, &str); 4] = [
     ("server", "Listeners and files"),
     ("api", "Requests and answers"),
     ("service", "Accounts, tokens and work"),
     ("pki", "Certificates, keys and OCSP"),
-    ("store", "Database"),
 ];
+
+/// The crate of the database, whose limits have their own page.
+const DATABASE: [(&str, &str); 1] = [("store", "All limits")];
 
 /// The crate of enforcement points, whose limits have their own page.
 const ENFORCEMENT: [(&str, &str); 1] = [("enforcement", "All limits")];
@@ -32,9 +34,10 @@ struct Limit {
 }
 
 /// Returns the pages with the tables of every limit: their paths and texts.
-pub fn pages(product: &[Product]) -> [(&'static str, String); 2] {
+pub fn pages(product: &[Product]) -> [(&'static str, String); 3] {
     [
         ("docs/limits.md", SERVER_HEAD, &CRATES[..]),
+        ("docs/limits-database.md", DATABASE_HEAD, &DATABASE),
         ("docs/limits-enforcement.md", ENFORCEMENT_HEAD, &ENFORCEMENT),
     ]
     .map(|(path, head, crates)| (path, page(product, head, crates)))
@@ -45,8 +48,16 @@ const SERVER_HEAD: &str = "\
 
 `cargo xtask docs` writes this page from the constants in the code whose names end with `_MAX`,
 `_MIN` or `_TIMEOUT`. [security.md](security.md) says what they protect. Limits that you can change
-are in [configuration.md](configuration.md). Enforcement points have
-[their own](limits-enforcement.md).
+are in [configuration.md](configuration.md). [The database](limits-database.md) and
+[enforcement points](limits-enforcement.md) have their own.
+";
+
+const DATABASE_HEAD: &str = "\
+# Limits of the database
+
+`cargo xtask docs` writes this page from the constants in the code that reads and writes SQLite and
+PostgreSQL. [postgresql.md](postgresql.md#when-the-database-fails) says what happens when the
+database fails.
 ";
 
 const ENFORCEMENT_HEAD: &str = "\
