@@ -5,7 +5,7 @@
 //! where its documentation or recorded answers name one. The others are our own: 1419 is about
 //! repeated requests, 1420 to 1449 about certificate requests, 1450 to 1469 about uploaded
 //! certificates, 1480 to 1486 about hostnames, 1500 to 1514 about imported CAs, 1520 to 1523 about
-//! enforcement points, 1530 to 1535 about searches, 1540 to 1542 about issuance rules and the last
+//! enforcement points, 1530 to 1536 about searches, 1540 to 1542 about issuance rules and the last
 //! token, 1550 to 1556 about states of CAs, and 1560 to 1567 about adopted certificates.
 
 use http::StatusCode;
@@ -365,6 +365,10 @@ codes! {
     NOT_INDEXED = 1535 [SERVICE_UNAVAILABLE]
         "the server does not have all certificates of an earlier version in its index yet"
         => "wait; the message says how many certificates are in it";
+    NOT_COUNTED_YET = 1536 [OK]
+        "not an error: in `messages` of a summary, the server has not counted all certificates of \
+         an earlier version by CA and day yet"
+        => "wait; the message says how many are missing";
     ISSUANCE_RULE = 1540 [FORBIDDEN]
         "an issuance rule of the zone or of the token does not permit the certificate. The message \
          names the rule, its owner and the value"
@@ -546,7 +550,7 @@ fails again.
             sections: &[
                 ("Tokens, zones and accounts", &[0..=1099]),
                 ("Client certificates", &[1400..=1419]),
-                ("Filtered lists", &[1530..=1539]),
+                ("Filtered lists and summaries", &[1530..=1539]),
                 ("Issuance rules and the last token", &[1540..=1549]),
                 ("All requests", &[6000..=u32::MAX]),
             ],

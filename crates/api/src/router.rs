@@ -15,7 +15,7 @@ use crate::routes::{
     account_tokens, accounts, adoption, api_key, audit, audit_logs, certificate_history,
     client_certificates, enforcement_points, enforcement_view, hostname_associations,
     issuance_rules, managed_authorities, managed_authority_requests, memberships,
-    mtls_certificates, operations, publication, revocation_feed, tokens, user, zones,
+    mtls_certificates, operations, publication, revocation_feed, summary, tokens, user, zones,
 };
 use crate::state::Api;
 use crate::{code, openapi, response};
@@ -74,6 +74,7 @@ fn documented() -> OpenApiRouter<Api> {
             client_certificates::revoke
         ))
         .routes(routes!(certificate_history::get))
+        .routes(routes!(summary::get))
         .routes(routes!(
             hostname_associations::list,
             hostname_associations::replace

@@ -23,6 +23,9 @@ pub struct ZoneSummary<'a> {
     /// Certificates that are revoked, by the UTC day of the revocation: today and the 89 days
     /// before, without days that have none.
     pub revoked: Vec<DayCount>,
+    /// Certificates of an earlier version that are in `totals` only, because the server has not
+    /// counted them by CA and day yet after an upgrade.
+    pub uncounted: u64,
 }
 
 /// Numbers of certificates by status.

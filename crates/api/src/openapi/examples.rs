@@ -118,6 +118,20 @@ fn examples() -> Vec<(&'static str, Value)> {
         ("Id", json!(ID)),
         ("Uuid", json!(UUID)),
         ("Time", json!("2033-02-20T23:18:00Z")),
+        ("Date", json!("2033-02-20")),
+        ("DayCount", json!({ "date": "2033-02-20", "count": 3 })),
+        (
+            "CertificateEvent",
+            json!({
+                "action": "revoked",
+                "at": "2026-11-24T09:12:44.120511Z",
+                "actor": { "type": "token", "id": ID, "name": "on-call" },
+                "address": "192.0.2.1",
+                "reason": "keyCompromise",
+                "audit_entry": 1841,
+                "epoch": 7,
+            }),
+        ),
         (
             "Sha256",
             json!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),

@@ -20,6 +20,7 @@ pub(crate) mod operations;
 mod owned_tokens;
 pub(crate) mod publication;
 pub(crate) mod revocation_feed;
+pub(crate) mod summary;
 pub(crate) mod tokens;
 pub(crate) mod user;
 pub(crate) mod zones;

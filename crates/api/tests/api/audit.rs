@@ -625,3 +625,25 @@ async fn entries_are_found_by_certificate_and_actor() {
         );
     }
 }
+
+#[tokio::test]
+async fn entries_are_found_by_common_name_in_every_zone() {
+    let app = TestApp::new().await;
+    app.issue("laptop").await;
+    app.issue("phone").await;
+    let zone = json!({ "name": "other.example", "account": { "id": app.account_id } });
+    let zone = app.post("/zones", zone).await.result();
+    let path = format!(
+        "/zones/{}/client_certificates",
+        zone["id"].as_str().unwrap()
+    );
+    let body = json!({ "csr": csr("LapTop"), "validity_days": 1 });
+    let certificate = app.post(&path, body).await.result();
+    let path = format!("{path}/{}", certificate["id"].as_str().unwrap());
+    app.delete(&path).await.result();
+    assert_eq!(
+        about(&app, "common_name=LAPTOP").await,
+        ["8 revoke", "7 issue", "4 issue"]
+    );
+    assert_eq!(about(&app, "common_name=lap").await, [""; 0]);
+}

@@ -56,6 +56,7 @@ pub const ROUTES: &[Route] = &[
     ("GET", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", READ, ISSUE, NONE, 200),
     ("PATCH", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", RESTORE, REVOKE, NONE, 200),
     ("DELETE", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", REVOKE, RESTORE, NONE, 200),
+    ("GET", "/certgate/v1/zones/{zone_id}/summary", READ, ISSUE, NONE, 200),
     ("GET", "/certgate/v1/zones/{zone_id}/client_certificates/{client_certificate_id}/history", READ, ISSUE, NONE, 200),
     ("GET", "/client/v4/zones/{zone_id}/certificate_authorities/hostname_associations", SSL_READ, ZONE_WRITE, NONE, 200),
     ("PUT", "/client/v4/zones/{zone_id}/certificate_authorities/hostname_associations", SSL_WRITE, SSL_READ, r#"{"hostnames":["a.example.com"]}"#, 200),

@@ -8,3 +8,4 @@ mod life_cycle;
 mod list;
 mod repeated;
 mod search;
+mod summary;

@@ -73,3 +73,277 @@ fn decimal(digits: &str) -> String {
     let digits = decimal.iter().rev().map(|digit| digit.to_string());
     digits.collect()
 }
+
+async fn error(app: &TestApp, query: &str) -> certgate_testkit::Failure {
+    app.get(&format!("{LIST}?{query}")).await.error()
+}
+
+#[tokio::test]
+async fn names_are_found_in_any_letter_case() {
+    let app = TestApp::new().await;
+    for name in [
+        "laptop-17",
+        "Laptop-18",
+        "LAPTOP-170",
+        "phone_1",
+        "100%",
+        "Größe",
+    ] {
+        app.issue(name).await;
+    }
+    for (query, expected) in [
+        ("common_name=LAPTOP-17", &["laptop-17"][..]),
+        ("common_name=laptop", &[]),
+        (
+            "common_name.startswith=laptop-17",
+            &["laptop-17", "LAPTOP-170"],
+        ),
+        ("common_name.contains=TOP-18", &["Laptop-18"]),
+        ("common_name.contains=e_1", &["phone_1"]),
+        ("common_name.contains=e%251", &[]),
+        ("common_name.startswith=100%25", &["100%"]),
+        ("common_name.startswith=%25", &[]),
+        ("common_name.startswith=_", &[]),
+        ("common_name=gr%C3%B6%C3%9Fe", &["Größe"]),
+        ("common_name.startswith=GR%C3%96", &["Größe"]),
+        ("common_name=%27%20OR%201=1%20--", &[]),
+    ] {
+        assert_eq!(names(&app, query).await, expected, "{query}");
+    }
+    for (order, expected) in [
+        (
+            "&order=common_name",
+            ["laptop-17", "LAPTOP-170", "Laptop-18"],
+        ),
+        (
+            "&order=common_name&direction=desc",
+            ["Laptop-18", "LAPTOP-170", "laptop-17"],
+        ),
+        (
+            "&order=issued_on&direction=asc",
+            ["laptop-17", "Laptop-18", "LAPTOP-170"],
+        ),
+        ("", ["laptop-17", "LAPTOP-170", "Laptop-18"]),
+        ("&direction=desc", ["Laptop-18", "LAPTOP-170", "laptop-17"]),
+        ("&order=issued_on", ["LAPTOP-170", "Laptop-18", "laptop-17"]),
+    ] {
+        let query = format!("common_name.startswith=laptop{order}");
+        assert_eq!(names(&app, &query).await, expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn one_certificate_is_found_by_fingerprint_and_id() {
+    let app = TestApp::new().await;
+    app.issue("other").await;
+    app.clock.advance_seconds(1_000);
+    let certificate = app.issue("wanted").await;
+    let fingerprint = text(&certificate, "fingerprint_sha256").to_uppercase();
+    let with_colons: Vec<_> = (0..32).map(|at| &fingerprint[2 * at..2 * at + 2]).collect();
+    let id = text(&certificate, "id");
+    let queries = [
+        format!("fingerprint_sha256={fingerprint}"),
+        format!("fingerprint_sha256={}", with_colons.join(":")),
+        format!("id.startswith={}", &id[..12]),
+        format!("id.startswith={}", id.to_uppercase()),
+    ];
+    for query in &queries {
+        assert_eq!(names(&app, query).await, ["wanted"], "{query}");
+    }
+    app.delete(&format!("{LIST}/{id}")).await.result();
+    for query in &queries {
+        assert_eq!(names(&app, query).await, ["wanted"], "{query}");
+        let active = format!("{query}&status=active");
+        assert_eq!(names(&app, &active).await, [""; 0], "{query}");
+    }
+    let shared = format!("id.startswith={}&order=issued_on&direction=asc", &id[..6]);
+    assert_eq!(names(&app, &shared).await, ["other", "wanted"]);
+}
+
+#[tokio::test]
+async fn dates_are_exclusive_and_define_the_order() {
+    let app = TestApp::new().await;
+    for (name, days) in [("long", 300), ("short", 10), ("middle", 100)] {
+        let body = serde_json::json!({ "csr": certgate_testkit::csr(name), "validity_days": days });
+        app.post(LIST, body).await.result();
+        app.clock.advance_seconds(86_400);
+    }
+    let all = app.get(&format!("{LIST}?status=all")).await.result();
+    let of = |name: &str, member: &str| {
+        let mut all = all.as_array().unwrap().iter();
+        let certificate = all.find(|certificate| certificate["common_name"] == name);
+        text(certificate.unwrap(), member).to_owned()
+    };
+    let middle = of("middle", "expires_on");
+    for (query, expected) in [
+        (
+            "expires_on.after=2000-01-01".to_owned(),
+            &["short", "middle", "long"][..],
+        ),
+        (format!("expires_on.after={middle}"), &["long"]),
+        (format!("expires_on.before={middle}"), &["short"]),
+        (
+            format!("expires_on.after={middle}&expires_on.before={middle}"),
+            &[],
+        ),
+        (
+            format!("issued_on.after={}", of("long", "issued_on")),
+            &["middle", "short"],
+        ),
+        (
+            "expires_on.after=2000-01-01&direction=desc".to_owned(),
+            &["long", "middle", "short"],
+        ),
+        (
+            "expires_on.after=2000-01-01&order=common_name".to_owned(),
+            &["long", "middle", "short"],
+        ),
+        ("revoked_on.after=2000-01-01&status=all".to_owned(), &[]),
+    ] {
+        assert_eq!(names(&app, &query).await, expected, "{query}");
+    }
+    for name in ["short", "long"] {
+        let path = format!("{LIST}/{}", of(name, "id"));
+        app.delete(&path).await.result();
+        app.clock.advance_seconds(60);
+    }
+    let revoked = "revoked_on.after=2000-01-01&status=all";
+    assert_eq!(names(&app, revoked).await, ["short", "long"]);
+    let pending = "revoked_on.after=2000-01-01&status=pending_revocation&order=common_name";
+    assert_eq!(names(&app, pending).await, ["long", "short"]);
+}
+
+#[tokio::test]
+async fn filters_combine_and_large_pages_are_whole() {
+    let app = TestApp::new().await;
+    for number in 0..150 {
+        app.issue(&format!("device-{number:03}")).await;
+    }
+    let authority = app.get("/certgate/v1/accounts/{account}/managed_authority");
+    let authority = text(&authority.await.result(), "id").to_owned();
+    let query = format!(
+        "certificate_authority_id={authority}&common_name.startswith=device-&order=common_name"
+    );
+    let answer = app.get(&format!("{LIST}?{query}&limit=1000")).await;
+    let found = answer.result();
+    let found: Vec<_> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|certificate| text(certificate, "common_name").to_owned())
+        .collect();
+    let expected: Vec<_> = (0..150)
+        .map(|number| format!("device-{number:03}"))
+        .collect();
+    assert_eq!(found, expected);
+    let json = answer.json();
+    assert_eq!(json["messages"], Value::Array(Vec::new()));
+    let info = serde_json::json!({
+        "page": 1, "per_page": 1000, "count": 150, "total_count": 150, "total_pages": 1,
+    });
+    assert_eq!(json["result_info"], info);
+    // SDKs raise the page until it is empty.
+    let mut walked = Vec::new();
+    for page in 1.. {
+        let page = names(&app, &format!("{query}&limit=40&page={page}")).await;
+        if page.is_empty() {
+            break;
+        }
+        walked.extend(page);
+    }
+    assert_eq!(walked, expected);
+    assert_eq!(
+        names(&app, &format!("{query}&offset=148")).await,
+        expected[148..]
+    );
+    let nothing = "certificate_authority_id=00000000-0000-7000-8000-000000000000";
+    assert_eq!(names(&app, nothing).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn hostile_filters_are_refused_or_answered() {
+    let app = TestApp::new().await;
+    app.issue("device").await;
+    // A longer target is refused before its query is read.
+    let long = "a".repeat(60_000);
+    let keys = "k=1&".repeat(10_000);
+    let repeated = "common_name=device&".repeat(3_000);
+    for (query, pointer) in [
+        (format!("common_name={long}"), "common_name"),
+        (
+            format!("common_name.startswith={long}"),
+            "common_name.startswith",
+        ),
+        (
+            format!("common_name.contains={long}"),
+            "common_name.contains",
+        ),
+        (format!("serial_number={long}"), "serial_number"),
+        (format!("fingerprint_sha256={long}"), "fingerprint_sha256"),
+        (format!("id.startswith={long}"), "id.startswith"),
+        (
+            format!("certificate_authority_id={long}"),
+            "certificate_authority_id",
+        ),
+        (format!("expires_on.after={long}"), "expires_on.after"),
+        (format!("continue={long}"), "continue"),
+        ("common_name=a%00".to_owned(), "common_name"),
+        (keys, ""),
+        (repeated, ""),
+    ] {
+        let error = error(&app, &query).await;
+        assert_eq!((error.status, error.code), (400, 9208), "{:.60}", query);
+        assert_eq!(error.pointer.as_deref(), Some(pointer), "{:.60}", query);
+        assert!(error.message.len() < 1_000, "{:.60}", error.message);
+    }
+    for text in [
+        "%25",
+        "_",
+        "%27",
+        "%22",
+        "%5C",
+        "%FF",
+        "*",
+        "%F0%9F%94%91",
+        "%0A",
+        "%7F",
+    ] {
+        let text = text.repeat(3);
+        for name in [
+            "common_name",
+            "common_name.startswith",
+            "common_name.contains",
+        ] {
+            let query = format!("{name}={text}");
+            assert_eq!(names(&app, &query).await, [""; 0], "{query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn filters_belong_to_their_zone() {
+    let app = TestApp::new().await;
+    let certificate = app.issue("device").await;
+    let zone = serde_json::json!({ "name": "other.example", "account": { "id": app.account_id } });
+    let zone = app.post("/zones", zone).await.result();
+    let list = format!("/zones/{}/client_certificates", text(&zone, "id"));
+    for query in [
+        "common_name=device".to_owned(),
+        "common_name.contains=device".to_owned(),
+        "expires_on.after=2000-01-01".to_owned(),
+        format!("serial_number={}", text(&certificate, "serial_number")),
+        format!(
+            "fingerprint_sha256={}",
+            text(&certificate, "fingerprint_sha256")
+        ),
+        format!("id.startswith={}", text(&certificate, "id")),
+        format!(
+            "certificate_authority_id={}",
+            text(&certificate["certificate_authority"], "id")
+        ),
+    ] {
+        assert_eq!(names(&app, &query).await, ["device"], "{query}");
+        let there = app.get(&format!("{list}?{query}")).await.result();
+        assert_eq!(there, Value::Array(Vec::new()), "{query}");
+    }
+}
