@@ -31,6 +31,7 @@ pub use fixtures::{
     zone,
 };
 pub use history::{History, Step};
+pub use issuance_rules::record_counted;
 pub(crate) use recorder::record;
 pub use recorder::{RecordedStatement, recorded_statements};
 pub use search::Searched;

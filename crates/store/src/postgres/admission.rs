@@ -11,12 +11,14 @@ use crate::schema::{TABLES, Table};
 const UNCHANGED: [&str; 3] = ["audit_entries", "certificates", "epoch_gaps"];
 
 /// Tables from which rows are deleted.
-const DELETED_FROM: [&str; 11] = [
+const DELETED_FROM: [&str; 13] = [
+    "authority_requests",
     "crl_states",
     "crls",
     "enforcement_points",
     "hostname_associations",
     "indexing",
+    "issuance_counters",
     "leases",
     "lost_certificates",
     "mtls_certificates",

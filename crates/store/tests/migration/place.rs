@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use certgate_model::{AuthorityRequestRecord, CertificateId, CertificateRecord, KeyAlgorithm};
-use certgate_store::{Adopted, Adoption, AuthorityRequested};
+use certgate_store::conformance::record_counted;
+use certgate_store::{
+    Adopted, Adoption, AuthorityRequested, CertificateRecorded, CountedLimits, DayLimit,
+};
 
 use super::*;
 
@@ -78,6 +81,18 @@ impl Place {
         };
         let adopted = store.adopt_certificates(vec![adopted], None, by()).await;
         assert_eq!(adopted.unwrap(), [Adopted::Recorded]);
+        let counted = certificate(5_002, other.id, &authority(1, &account(1)), Status::Active);
+        let of_zone = DayLimit {
+            owner: *other.id.as_bytes(),
+            max: 9,
+        };
+        let limits = CountedLimits {
+            day: 20_000,
+            per_day: vec![of_zone],
+            active_per_name: None,
+        };
+        let recorded = record_counted(&store, vec![counted], &limits).await;
+        assert_eq!(recorded, [CertificateRecorded::Recorded]);
         // Many at the same time, so that they share a commit.
         for first in (0..CERTIFICATES).step_by(500) {
             let numbers = first..CERTIFICATES.min(first + 500);
