@@ -95,12 +95,32 @@ oids! {
     SHA512 = "2.16.840.1.101.3.4.2.3";
 }
 
-/// Writes the dotted form of an object identifier from outside.
+/// Writes the dotted form of an object identifier from outside, with arcs of up to 128 bits, as
+/// those of UUIDs below 2.25 (X.667). No rule can name others.
 pub(crate) fn dotted(content: &[u8]) -> String {
-    match ObjectIdentifier::<39>::from_bytes(content) {
-        Ok(id) => id.to_string(),
-        Err(_) => "an object identifier that is too long to show".to_owned(),
+    let mut arcs: Vec<u128> = Vec::new();
+    let mut arc = Some(0_u128);
+    for octet in content {
+        let shifted = arc.and_then(|arc| arc.checked_mul(0x80));
+        arc = shifted.map(|arc| arc | u128::from(octet & 0x7f));
+        if octet & 0x80 == 0 {
+            let Some(complete) = arc.replace(0) else {
+                return "an object identifier with a larger arc".to_owned();
+            };
+            arcs.push(complete);
+        }
     }
+    // The first two arcs are one number (X.690 §8.19.4).
+    let Some((first, rest)) = arcs.split_first() else {
+        return "an object identifier without arcs".to_owned();
+    };
+    let top = (*first / 40).min(2);
+    let mut text = format!("{top}.{}", first - 40 * top);
+    for arc in rest {
+        text.push('.');
+        text.push_str(&arc.to_string());
+    }
+    text
 }
 
 /// Writes the dotted form of an object identifier from outside, with its name if it is in the
@@ -145,6 +165,23 @@ pub(crate) fn shown(content: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dotted_writes_arcs_of_uuids() {
+        assert_eq!(dotted(COMMON_NAME), "2.5.4.3");
+        assert_eq!(dotted(USER_ID), "0.9.2342.19200300.100.1.1");
+        assert_eq!(dotted(&[0x69]), "2.25");
+        assert_eq!(dotted(&[0x88, 0x37]), "2.999");
+        // 2^32, and the largest UUID.
+        assert_eq!(
+            dotted(&[0x2a, 0x90, 0x80, 0x80, 0x80, 0x00]),
+            "1.2.4294967296"
+        );
+        let uuid = [&[0x69, 0x83][..], &[0xff; 17], &[0x7f]].concat();
+        assert_eq!(dotted(&uuid), format!("2.25.{}", u128::MAX));
+        let larger = [&[0x69, 0x84][..], &[0x80; 17], &[0x00]].concat();
+        assert!(dotted(&larger).contains("larger"));
+    }
 
     #[test]
     fn shown_writes_the_dotted_form_and_a_name() {

@@ -44,6 +44,18 @@ impl SubjectAttribute {
     }
 }
 
+/// Returns true if a subject can have an attribute with this object identifier, and if its arcs have
+/// at most 128 bits: a rule of another one would never apply.
+fn has_valid_arcs(text: &str) -> bool {
+    let arcs: Result<Vec<u128>, _> = text.split('.').map(str::parse).collect();
+    match arcs.as_deref() {
+        Ok([0 | 1, second, ..]) => *second < 40,
+        // The first two arcs are one number (X.690 §8.19.4).
+        Ok([2, second, ..]) => second.checked_add(80).is_some(),
+        _ => false,
+    }
+}
+
 impl FromStr for SubjectAttribute {
     type Err = UnknownSubjectAttribute;
 
@@ -56,9 +68,8 @@ impl FromStr for SubjectAttribute {
                 && arc.bytes().all(|digit| digit.is_ascii_digit())
                 && (arc == "0" || !arc.starts_with('0'))
         };
-        let is_oid =
-            text.len() <= OID_CHARS_MAX && text.contains('.') && text.split('.').all(is_arc);
-        match is_oid {
+        let is_oid = text.len() <= OID_CHARS_MAX && text.split('.').all(is_arc);
+        match is_oid && has_valid_arcs(text) {
             true => Ok(Self(text.to_owned())),
             false => Err(UnknownSubjectAttribute),
         }
@@ -88,7 +99,12 @@ mod tests {
             "2.5.4.97".parse::<SubjectAttribute>().unwrap().to_string(),
             "2.5.4.97"
         );
-        for bad in ["", "CN", "2", "2.", ".5", "2.05", "2.5.x", "2..5"] {
+        let uuid = format!("2.25.{}", u128::MAX);
+        assert_eq!(uuid.parse::<SubjectAttribute>().unwrap().to_string(), uuid);
+        let larger = format!("{uuid}0");
+        for bad in [
+            "", "CN", "2", "2.", ".5", "2.05", "2.5.x", "2..5", "3.1", "1.40", &larger,
+        ] {
             assert_eq!(
                 bad.parse::<SubjectAttribute>(),
                 Err(UnknownSubjectAttribute),
