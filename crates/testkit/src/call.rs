@@ -21,6 +21,7 @@ pub struct Call<'a> {
     headers: HeaderMap,
     body: Vec<u8>,
     endless: bool,
+    ready: Option<Ready>,
     peer: IpAddr,
 }
 
@@ -34,6 +35,7 @@ impl<'a> Call<'a> {
             headers: HeaderMap::from_iter([(header::HOST, host)]),
             body: Vec::new(),
             endless: false,
+            ready: None,
             peer: IpAddr::from([127, 0, 0, 1]),
         }
     }
@@ -88,6 +90,12 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Sends the body when this is ready, which is asked when the server reads the body.
+    pub fn with_body_after(mut self, ready: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.ready = Some(Box::pin(ready));
+        self
+    }
+
     /// Sends the request from another address.
     pub fn from_address(mut self, address: &str) -> Self {
         self.peer = address.parse().expect("an address");
@@ -97,9 +105,10 @@ impl<'a> Call<'a> {
     async fn send(self) -> Answer {
         let mut request = Request::builder().method(self.method).uri(&self.path);
         *request.headers_mut().expect("the path is valid") = self.headers;
-        let body = match self.endless {
-            true => Body::new(Endless(Some(self.body.into()))),
-            false => Body::from(self.body),
+        let body = match (self.endless, self.ready) {
+            (true, _) => Body::new(Endless(Some(self.body.into()))),
+            (false, Some(ready)) => Body::new(Late(ready, Some(self.body.into()))),
+            (false, None) => Body::from(self.body),
         };
         let request = request.extension(PeerAddress(self.peer)).body(body);
         let request = request.expect("the request is valid");
@@ -123,6 +132,29 @@ impl<'a> IntoFuture for Call<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())
+    }
+}
+
+type Ready = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A body that comes later than the head.
+struct Late(Ready, Option<Bytes>);
+
+impl http_body::Body for Late {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.1.is_none() {
+            return Poll::Ready(None);
+        }
+        match self.0.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(self.1.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 

@@ -61,6 +61,7 @@ pub(crate) async fn create(
     scope: AccountScope<ManageAccountTokens>,
     Body(body): Body<CreateToken<'static>>,
 ) -> Result<Response, ApiError> {
+    let scope = owned_tokens::of_account_again(&api, &scope).await?;
     owned_tokens::create(&api, (&scope).into(), body).await
 }
 
@@ -102,6 +103,7 @@ pub(crate) async fn update(
     path: AccountTokenPath,
     Body(body): Body<CreateToken<'static>>,
 ) -> Result<Response, ApiError> {
+    let scope = owned_tokens::of_account_again(&api, &scope).await?;
     let id = path.token_id.into();
     owned_tokens::update(&api, (&scope).into(), id, body, LastToken::Protected).await
 }

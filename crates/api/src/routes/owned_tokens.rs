@@ -2,7 +2,9 @@
 
 use axum::response::Response;
 use certgate_model::{AccountId, PermissionGroup, TokenId, TokenRecord};
-use certgate_service::{LastToken, TokenError, TokenOwner};
+use certgate_service::{
+    AccountScope, LastToken, ManageAccountTokens, ManageTokens, TokenError, TokenOwner, UserScope,
+};
 use certgate_wire::{CreateToken, Deleted, Id, Token};
 
 use crate::envelope;
@@ -24,6 +26,27 @@ pub(super) async fn list(
     let page = tokens.await?;
     let now = api.clock.now();
     envelope::list(asked, &page, |record| token(now, record))
+}
+
+/// Proves the right again: the caller's token may have been deleted or limited while the body was
+/// on its way, and the caller must not make itself another one then.
+pub(super) async fn of_user_again(
+    api: &Api,
+    scope: &UserScope<ManageTokens>,
+) -> Result<UserScope<ManageTokens>, ApiError> {
+    let access = &api.service.access;
+    let caller = access.authenticate_again(scope.caller()).await?;
+    Ok(access.user_scope(&caller).await?)
+}
+
+/// Proves the right on an account again, like [`of_user_again`].
+pub(super) async fn of_account_again(
+    api: &Api,
+    scope: &AccountScope<ManageAccountTokens>,
+) -> Result<AccountScope<ManageAccountTokens>, ApiError> {
+    let access = &api.service.access;
+    let caller = access.authenticate_again(scope.caller()).await?;
+    Ok(access.account_scope(&caller, scope.account().id).await?)
 }
 
 /// Creates a token, and answers with its value.

@@ -55,6 +55,7 @@ pub(crate) async fn create(
     scope: UserScope<ManageTokens>,
     Body(body): Body<CreateToken<'static>>,
 ) -> Result<Response, ApiError> {
+    let scope = owned_tokens::of_user_again(&api, &scope).await?;
     owned_tokens::create(&api, (&scope).into(), body).await
 }
 
@@ -99,6 +100,7 @@ pub(crate) async fn update(
     Body(body): Body<CreateToken<'static>>,
 ) -> Result<Response, ApiError> {
     let last = owned_tokens::last_token(query.as_deref())?;
+    let scope = owned_tokens::of_user_again(&api, &scope).await?;
     owned_tokens::update(&api, (&scope).into(), path.token_id.into(), body, last).await
 }
 

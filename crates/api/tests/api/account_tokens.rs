@@ -46,6 +46,45 @@ async fn other(app: &TestApp) -> (String, String) {
 }
 
 #[tokio::test]
+async fn a_token_that_is_deleted_before_the_body_arrives_creates_and_changes_none() {
+    let app = TestApp::new().await;
+    let user = text(&app.get("/user").await.result(), "id");
+    let of_user = format!("com.cloudflare.api.user.{user}");
+    let user_body = draft(&[TOKENS_WRITE], json!({ of_user: "*" }));
+    let account_body = on_account(&app, &[ACCOUNT_TOKENS_WRITE]);
+    for (tokens, body) in [("/user/tokens", user_body), (TOKENS, account_body)] {
+        let other = text(&app.post(tokens, body.clone()).await.result(), "id");
+        let other = format!("{tokens}/{other}");
+        let mut renamed = body.clone();
+        renamed["name"] = json!("renamed");
+        for is_new in [true, false] {
+            let made = app.post(tokens, body.clone()).await.result();
+            let own = format!("{tokens}/{}", text(&made, "id"));
+            let (started, reads) = tokio::sync::oneshot::channel();
+            let (done, deleted) = tokio::sync::oneshot::channel();
+            let call = match is_new {
+                true => app.post(tokens, renamed.clone()),
+                false => app.put(&other, renamed.clone()),
+            };
+            let call = call.token(&text(&made, "value")).with_body_after(async {
+                started.send(()).unwrap();
+                deleted.await.unwrap();
+            });
+            let delete = async {
+                reads.await.unwrap();
+                app.delete(&own).await.result();
+                done.send(()).unwrap();
+            };
+            let (answer, ()) = futures_util::future::join(call.into_future(), delete).await;
+            let error = answer.error();
+            assert_eq!((error.status, error.code), (403, 9109), "{tokens}");
+        }
+        let all = app.get(&format!("{tokens}?per_page=50")).await;
+        assert!(!all.result().to_string().contains("renamed"), "{tokens}");
+    }
+}
+
+#[tokio::test]
 async fn an_account_token_is_created_used_replaced_rolled_and_deleted() {
     let app = TestApp::new().await;
     let body = on_account(&app, &[SSL_WRITE, ACCOUNT_WRITE]);

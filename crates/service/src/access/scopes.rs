@@ -136,7 +136,8 @@ impl<P> UserScope<P> {
         &self.user
     }
 
-    pub(crate) fn caller(&self) -> &Caller {
+    /// Returns the caller that has the permission.
+    pub fn caller(&self) -> &Caller {
         &self.caller
     }
 
