@@ -94,7 +94,8 @@ fn is_email(address: &&str) -> bool {
         })
 }
 
-/// A scheme and a rest of the characters of RFC 3986.
+/// A scheme and a rest of the characters of RFC 3986, without dot segments and userinfo: readers
+/// that remove them see another path or host than the pattern that permitted the name.
 fn is_uri(uri: &&str) -> bool {
     let is_scheme = |scheme: &str| {
         let mut octets = scheme.bytes();
@@ -110,7 +111,25 @@ fn is_uri(uri: &&str) -> bool {
     };
     let parts = uri.split_once(':');
     uri.len() <= URI_BYTES_MAX
-        && parts.is_some_and(|(scheme, rest)| is_scheme(scheme) && is_rest(rest))
+        && parts.is_some_and(|(scheme, rest)| {
+            is_scheme(scheme) && is_rest(rest) && !has_dot_segment(rest) && !has_userinfo(rest)
+        })
+}
+
+/// Returns true if a reader may remove segments of the path (RFC 3986 §5.2.4), perhaps after it has
+/// decoded it.
+fn has_dot_segment(rest: &str) -> bool {
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    let path = path.to_ascii_lowercase().replace("%2e", ".");
+    let path = path.replace("%2f", "/").replace("%5c", "/");
+    path.split('/').any(|segment| matches!(segment, "." | ".."))
+}
+
+/// Returns true if the authority has a part before the host (RFC 3986 §3.2.1).
+fn has_userinfo(rest: &str) -> bool {
+    let authority = rest.strip_prefix("//").unwrap_or_default();
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.contains('@')
 }
 
 /// Returns a GeneralName in a short printable form.
@@ -193,12 +212,35 @@ mod tests {
         ] {
             assert!(!is_email(&address), "{address:?}");
         }
-        for uri in ["spiffe://td/a", "urn:x", "https://a.example/?b#c", "a+b:c"] {
+        for uri in [
+            "spiffe://td/a",
+            "urn:x",
+            "https://a.example/?b#c",
+            "a+b:c",
+            "https://a.example/.well-known/..a?x=/../@",
+            "https://a.example/@b",
+        ] {
             assert!(is_uri(&uri), "{uri}");
         }
         let long = format!("x:{}", "x".repeat(1_023));
         for uri in [
-            "", "a", "a:", ":a", "/a", "1a:b", "a:b c", "a:ä", "a:b\0", "a:<", &long,
+            "",
+            "a",
+            "a:",
+            ":a",
+            "/a",
+            "1a:b",
+            "a:b c",
+            "a:ä",
+            "a:b\0",
+            "a:<",
+            &long,
+            "spiffe://td/build/../admin",
+            "spiffe://td/build/.",
+            "spiffe://td/build/%2E%2e/admin",
+            "spiffe://td/build%2f.%2E%2fadmin",
+            "spiffe://td/build/..%5cadmin",
+            "https://good.example@evil.example/",
         ] {
             assert!(!is_uri(&uri), "{uri:?}");
         }

@@ -1,5 +1,7 @@
 //! The parts of a request that issuance rules limit.
 
+use std::collections::HashSet;
+
 use certgate_model::{AlternativeName, RequestedCertificate, SubjectAttribute};
 
 use crate::alternative_name::alternative_name;
@@ -66,13 +68,13 @@ pub fn certificate_alternative_names(der: &[u8]) -> Vec<AlternativeName> {
 
 /// Lists the subject alternative names of a request, each once.
 fn alternative_names(attributes: &[u8]) -> Vec<AlternativeName> {
-    let mut names = Vec::new();
+    let (mut names, mut seen) = (Vec::new(), HashSet::new());
     for_each_alternative(attributes, &mut |name| {
         let name = match name {
             Some(name) => alternative_name(name),
             None => AlternativeName::Other("subjectAltName (it cannot be read)".to_owned()),
         };
-        if !names.contains(&name) {
+        if seen.insert(name.clone()) {
             names.push(name);
         }
     });
