@@ -34,7 +34,8 @@ pub struct IssuanceRules {
     /// Maximum number of certificates of a common name in the zone, regardless of letter case, that
     /// are active and have not expired.
     pub active_per_name: Option<u64>,
-    /// The subject alternative names that certificates may have.
+    /// The subject alternative names that certificates may have. Without this rule, those with a
+    /// rule of common names have none.
     pub alternative_names: Option<AlternativeNameRules>,
 }
 
@@ -136,6 +137,16 @@ impl IssuanceRules {
         *self == Self::default()
     }
 
+    /// The rules of alternative names. Rules of common names alone permit none: a holder with
+    /// another e-mail address or host would have another name.
+    pub fn of_alternative_names(&self) -> Option<&AlternativeNameRules> {
+        static NO_NAMES: AlternativeNameRules = AlternativeNameRules::NONE;
+        match &self.alternative_names {
+            None if !self.common_names.is_empty() => Some(&NO_NAMES),
+            given => given.as_ref(),
+        }
+    }
+
     /// Checks a request, except the rules that count certificates and the alternative names.
     pub fn check(&self, request: &RequestedCertificate) -> Result<(), BrokenRule> {
         let broken = |rule, reason| Err(BrokenRule { rule, reason });
@@ -224,7 +235,7 @@ impl IssuanceRules {
                 }
                 Counted::Apart => others.certificates_per_day.is_none(),
             }
-            && match (&self.alternative_names, &others.alternative_names) {
+            && match (self.of_alternative_names(), others.of_alternative_names()) {
                 (_, None) => true,
                 (None, Some(_)) => false,
                 (Some(own), Some(others)) => own.is_within(others),

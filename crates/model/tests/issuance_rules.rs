@@ -70,7 +70,7 @@ fn rules_within_others_permit_nothing_that_the_others_refuse() {
 fn outcome(rules: &IssuanceRules, request: &RequestedCertificate) -> Option<Vec<AlternativeName>> {
     rules.check(request).ok()?;
     let names = &request.alternative_names;
-    let Some(permitted) = &rules.alternative_names else {
+    let Some(permitted) = rules.of_alternative_names() else {
         return Some(names.clone());
     };
     permitted.check(names).ok()?;

@@ -15,6 +15,10 @@ use crate::error::IssueError;
 /// handshake.
 const ALTERNATIVE_NAMES_MAX: usize = 100;
 
+/// Maximum number of subject alternative names that are compared with the patterns of rules. The
+/// largest request has thousands, and rules have 100 patterns of each kind.
+const COMPARED_NAMES_MAX: usize = 400;
+
 /// Longest part of a common name that an error repeats, in characters.
 const SHOWN_CHARS_MAX: usize = 80;
 
@@ -45,7 +49,12 @@ impl Owned {
     }
 
     fn alternative_names(&self) -> Option<&AlternativeNameRules> {
-        self.rules.alternative_names.as_ref()
+        self.rules.of_alternative_names()
+    }
+
+    fn too_many_names(&self, count: usize, max: usize) -> IssueError {
+        let reason = format!("the CSR has {count} alternative names, use at most {max}");
+        self.broken(RuleName::AlternativeNames, reason)
     }
 
     fn broken(&self, rule: RuleName, reason: String) -> IssueError {
@@ -101,6 +110,9 @@ impl AppliedRules {
             let Some(rules) = own.alternative_names() else {
                 continue;
             };
+            if names.len() > COMPARED_NAMES_MAX && *rules != AlternativeNameRules::NONE {
+                return Err(own.too_many_names(names.len(), COMPARED_NAMES_MAX));
+            }
             let checked = rules.check(&names);
             checked.map_err(|broken| own.broken(broken.rule, broken.reason))?;
         }
@@ -112,10 +124,7 @@ impl AppliedRules {
         });
         match (&self.zone, names.len()) {
             (Some(zone), count) if count > ALTERNATIVE_NAMES_MAX => {
-                let reason = format!(
-                    "the CSR has {count} alternative names, use at most {ALTERNATIVE_NAMES_MAX}"
-                );
-                Err(zone.broken(RuleName::AlternativeNames, reason))
+                Err(zone.too_many_names(count, ALTERNATIVE_NAMES_MAX))
             }
             _ => Ok(names),
         }

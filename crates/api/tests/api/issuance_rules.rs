@@ -387,6 +387,12 @@ async fn alternative_names_are_copied_dropped_or_rejected_as_the_rules_say() {
     let call = app.call(Method::POST, &path).body(body.to_string());
     let fewer = call.token(made["value"].as_str().unwrap()).await.json();
     assert_eq!(names(&fewer).await, ["DNS:build-7.Example.com"]);
+    // One that limits common names only permits none.
+    let made = token(&app, json!({ "common_names": ["*"] })).await;
+    let call = app.call(Method::POST, &path).body(body.to_string());
+    let none = call.token(made["value"].as_str().unwrap()).await.json();
+    assert_eq!(names(&none).await, [""; 0]);
+    assert_eq!(none["messages"][0]["code"], 1447);
     set(
         &app,
         json!({ "alternative_names": { "dns": ["*.example.com"], "beyond": "reject" } }),

@@ -74,6 +74,15 @@ pub struct AlternativeNameRules {
 }
 
 impl AlternativeNameRules {
+    /// Permits no names, and drops those of a request.
+    pub const NONE: Self = Self {
+        dns: Vec::new(),
+        email: Vec::new(),
+        uri: Vec::new(),
+        ip: Vec::new(),
+        beyond: BeyondRules::Drop,
+    };
+
     /// Returns true if a certificate may have this name.
     pub fn permits(&self, name: &AlternativeName) -> bool {
         match name {
