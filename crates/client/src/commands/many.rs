@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use certgate_model::{RevocationReason, Status, ZoneId};
 use certgate_wire::{CoverageName, EnforcementPoint, Id, ReasonName, Time};
 
-use self::record::{Action, Planned, Record};
+use self::record::{About, Action, Planned, Record};
 use super::cert::{self, StatusRequest};
 use super::managed;
 use super::search::{Match, Search};
 use super::wait::{self, Wait};
 use crate::arguments::{ChangeArgs, Statuses, kebab};
 use crate::failure::Failure;
+use crate::http::Refusal;
 use crate::output::{Screen, grouped, printable};
 use crate::session::Session;
 
@@ -58,6 +59,7 @@ pub fn change(
     let record = if let Some(path) = &arguments.resume {
         let record = Record::open(path)?;
         is_of(&record, action)?;
+        is_of_server(&record, session)?;
         Some(record)
     } else if let Some(path) = &arguments.undo {
         undo(session, &Record::open(path)?, action, arguments, screen)?
@@ -83,6 +85,28 @@ fn is_of(record: &Record, action: Action) -> Result<(), Failure> {
     )
 }
 
+/// Refuses the record of a change on another server.
+fn is_of_server(record: &Record, session: &Session) -> Result<(), Failure> {
+    let (path, head) = (record.path().display(), record.head());
+    let (server, zone) = (&head.server, head.zone_id);
+    if server != session.api.base() {
+        return Err(Failure::usage(format!(
+            "{path} records a change on {server}, not on {}",
+            session.api.base()
+        ))
+        .hint(format!("name the server: --api {server}")));
+    }
+    // Another server at this address does not know the zone. A token that may not read it gets 403.
+    match session.api.get(&format!("/client/v4/zones/{zone}")) {
+        Err(Refusal::Refused { status: 404, .. }) => Err(Failure::failed(format!(
+            "{path} records a change in the zone {zone}, which {server} does not have"
+        ))
+        .hint("is another server at this address?")),
+        Ok(_) | Err(Refusal::Refused { status: 403, .. }) => Ok(()),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
 /// Lists what to change to undo a record.
 fn undo(
     session: &Session,
@@ -93,6 +117,7 @@ fn undo(
 ) -> Result<Option<Record>, Failure> {
     let (head, path) = (undone.head(), undone.path().display());
     is_of_opposite(undone, action)?;
+    is_of_server(undone, session)?;
     if let Some(ReasonName(reason)) = head.reason
         && reason.is_permanent()
     {
@@ -268,10 +293,16 @@ impl Plan {
             Action::Revoke => Some(ReasonName(self.reason.unwrap_or_default())),
             Action::Restore => None,
         };
-        let (now, planned) = (Time(screen.now()), &self.planned);
-        let (action, zone, conditions) = (self.action, self.zone, self.conditions);
-        let record = Record::create(&path, action, reason, zone, conditions, now, planned)?;
-        let (name, path) = (action.name(), path.display());
+        let about = About {
+            action: self.action,
+            reason,
+            server: session.api.base().to_owned(),
+            zone_id: self.zone,
+            conditions: self.conditions,
+            created_on: Time(screen.now()),
+        };
+        let record = Record::create(&path, about, &self.planned)?;
+        let (name, path) = (self.action.name(), path.display());
         screen.say(&format!(
             "after an interruption, continue with: certgate cert {name} --resume {path}"
         ));

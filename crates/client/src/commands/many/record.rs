@@ -1,7 +1,7 @@
 //! The record of a change of many certificates: the list, which is durable before the first
 //! request, then the outcome of each. It continues an interrupted change, and undoes a change.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -57,12 +57,25 @@ pub struct Head {
     pub action: Action,
     /// The reason of a revocation.
     pub reason: Option<ReasonName>,
+    /// The address of the management API.
+    pub server: String,
     pub zone_id: Id,
     /// The conditions, for people.
     pub conditions: String,
     pub created_on: Time,
     /// The number of certificates in the list.
     count: usize,
+}
+
+/// The parts of the first line that a new change has.
+#[derive(Debug, Clone)]
+pub struct About {
+    pub action: Action,
+    pub reason: Option<ReasonName>,
+    pub server: String,
+    pub zone_id: Id,
+    pub conditions: String,
+    pub created_on: Time,
 }
 
 /// A certificate of the list.
@@ -102,28 +115,23 @@ pub struct Record {
     head: Head,
     planned: Vec<Planned>,
     outcomes: HashMap<Id, Outcome>,
+    /// The certificates that an earlier run may have changed.
+    doubtful: HashSet<Id>,
     announced: usize,
     unsynced: usize,
 }
 
 impl Record {
     /// Writes a new record. The list is complete and on disk before this returns.
-    pub fn create(
-        path: &Path,
-        action: Action,
-        reason: Option<ReasonName>,
-        zone_id: Id,
-        conditions: String,
-        created_on: Time,
-        planned: &[Planned],
-    ) -> Result<Self, Failure> {
+    pub fn create(path: &Path, about: About, planned: &[Planned]) -> Result<Self, Failure> {
         let head = Head {
             version: VERSION,
-            action,
-            reason,
-            zone_id,
-            conditions,
-            created_on,
+            action: about.action,
+            reason: about.reason,
+            server: about.server,
+            zone_id: about.zone_id,
+            conditions: about.conditions,
+            created_on: about.created_on,
             count: planned.len(),
         };
         let failed = |error: io::Error| match error.kind() {
@@ -178,6 +186,7 @@ impl Record {
             path: path.to_owned(),
             planned: Vec::with_capacity(head.count),
             outcomes: HashMap::new(),
+            doubtful: HashSet::new(),
             announced: 0,
             unsynced: 0,
             head,
@@ -199,6 +208,9 @@ impl Record {
             ))
             .hint("the file is corrupt: start a new change"));
         }
+        let announced = record.planned.iter().take(record.announced);
+        let doubtful = announced.filter(|one| record.outcome(one.id).is_none());
+        record.doubtful = doubtful.map(|one| one.id).collect();
         let end = record.file.set_len(complete as u64);
         end.and_then(|()| record.file.seek(SeekFrom::End(0)))
             .map_err(failed)?;
@@ -250,7 +262,12 @@ impl Record {
     /// without recording its outcome.
     pub fn may_be_changed(&self, index: usize) -> bool {
         let planned = self.planned.get(index);
-        index < self.announced && planned.is_some_and(|one| self.outcome(one.id).is_none())
+        index < self.announced
+            && planned.is_some_and(|one| match self.outcome(one.id) {
+                None => true,
+                Some(Outcome::Failed(_)) => self.doubtful.contains(&one.id),
+                Some(Outcome::Changed | Outcome::Unchanged) => false,
+            })
     }
 
     /// The certificates that the change has changed, or may have changed.
@@ -271,8 +288,15 @@ impl Record {
         self.append(Line::Announced(count))
     }
 
-    /// Records the outcome of a certificate.
+    /// Records the outcome of a certificate. A refusal does not say that an earlier run has not
+    /// changed the certificate: the file keeps that doubt for the undo.
     pub fn finish(&mut self, id: Id, outcome: Outcome) -> Result<(), Failure> {
+        if let Outcome::Failed(_) = &outcome
+            && self.doubtful.contains(&id)
+        {
+            self.outcomes.insert(id, outcome);
+            return Ok(());
+        }
         self.append(match outcome {
             Outcome::Changed => Line::Changed(id),
             Outcome::Unchanged => Line::Unchanged(id),
@@ -343,15 +367,15 @@ mod tests {
     fn create(path: &Path, count: u8) -> Result<Record, Failure> {
         let list: Vec<_> = (0..count).map(planned).collect();
         let time = Time("2026-08-14T10:30:00Z".parse().unwrap());
-        Record::create(
-            path,
-            Action::Revoke,
-            None,
-            Id([9; 16]),
-            "all".to_owned(),
-            time,
-            &list,
-        )
+        let about = About {
+            action: Action::Revoke,
+            reason: None,
+            server: "https://ca.example".to_owned(),
+            zone_id: Id([9; 16]),
+            conditions: "all".to_owned(),
+            created_on: time,
+        };
+        Record::create(path, about, &list)
     }
 
     #[test]
@@ -389,6 +413,25 @@ mod tests {
             drop(record);
             assert!(!Record::open(&path).unwrap().is_left(2));
         }
+    }
+
+    #[test]
+    fn a_refusal_does_not_end_the_doubt_of_an_earlier_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("record");
+        let mut record = create(&path, 2).unwrap();
+        record.announce(0).unwrap();
+        let refused = || Outcome::Failed("gone".to_owned());
+        record.finish(planned(0).id, refused()).unwrap();
+        drop(record);
+        // The answer about the second was lost. The next run asks again.
+        let mut record = Record::open(&path).unwrap();
+        record.finish(planned(1).id, refused()).unwrap();
+        assert_eq!(record.outcome(planned(1).id), Some(&refused()));
+        assert!(record.may_be_changed(1) && !record.may_be_changed(0));
+        drop(record);
+        let record = Record::open(&path).unwrap();
+        assert_eq!(record.changed().collect::<Vec<_>>(), [&planned(1)]);
     }
 
     #[test]

@@ -334,6 +334,32 @@ fn a_refused_certificate_does_not_stop_the_others() {
 }
 
 #[test]
+fn a_record_is_only_for_its_server() {
+    let place = Place::new(Server::start());
+    place.issue("laptop-", 2);
+    let arguments = place.matching("laptop-*", 2, "r");
+    place.run(REVOKE, &arguments, Format::Json).0.unwrap();
+    let before = std::fs::read_to_string(place.file("r")).unwrap();
+    let other = Place::new(Server::start());
+    for (request, arguments) in [
+        (REVOKE, place.resume("r")),
+        (StatusRequest::Restore, place.undo("r", "undo")),
+    ] {
+        let failure = other.run(request, &arguments, Format::Json).0.unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        let text = failure.to_string();
+        assert!(text.contains("records a change on"), "{text}");
+    }
+    // Another server at the same address, without the zone.
+    let zone = place.server.zone().to_string();
+    let head = before.replace(&zone, &"9".repeat(zone.len()));
+    std::fs::write(place.file("r"), &head).unwrap();
+    let outcome = place.run(REVOKE, &place.resume("r"), Format::Json).0;
+    assert_eq!(outcome.unwrap_err().exit(), Exit::Failed);
+    assert_eq!(std::fs::read_to_string(place.file("r")).unwrap(), head);
+}
+
+#[test]
 fn a_final_reason_has_no_undo() {
     let place = Place::new(Server::start());
     place.issue("laptop-", 2);
