@@ -153,6 +153,13 @@ impl IssuanceRules {
         if let Some(reason) = self.refused_name(&request.common_names) {
             return broken(RuleName::CommonNames, reason);
         }
+        if self.active_per_name.is_some() && request.common_names.len() != 1 {
+            let reason = match request.common_names.len() {
+                0 => "the subject has no common name, use one".to_owned(),
+                several => format!("the subject has {several} common names, use one"),
+            };
+            return broken(RuleName::ActivePerName, reason);
+        }
         let has = |attribute: &&SubjectAttribute| request.attributes.contains(attribute);
         if let Some(missing) = self.required_attributes.iter().find(|one| !has(one)) {
             let reason = format!("the subject has no {missing}");

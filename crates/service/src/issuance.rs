@@ -15,8 +15,8 @@ use crate::error::IssueError;
 /// handshake.
 const ALTERNATIVE_NAMES_MAX: usize = 100;
 
-/// Maximum number of subject alternative names that are compared with the patterns of rules. The
-/// largest request has thousands, and rules have 100 patterns of each kind.
+/// Maximum number of subject alternative names that rules are compared with. The largest request
+/// has thousands, and rules have 100 patterns of each kind.
 const COMPARED_NAMES_MAX: usize = 400;
 
 /// Longest part of a common name that an error repeats, in characters.
@@ -160,15 +160,71 @@ impl AppliedRules {
 
     /// Returns the error for the limit of the active certificates of a name.
     pub fn name_limit(&self, common_name: &str) -> Option<IssueError> {
-        let limited = self
-            .each()
-            .filter(|own| own.rules.active_per_name.is_some());
-        let own = limited.min_by_key(|own| own.rules.active_per_name)?;
-        let max = own.rules.active_per_name?;
-        let shown: String = common_name.chars().take(SHOWN_CHARS_MAX).collect();
+        let (own, max) = self.active_per_name()?;
+        let shown = shown(common_name);
         let reason = format!(
             "the zone has {max} or more active certificates of the name {shown:?}, revoke one first"
         );
         Some(own.broken(RuleName::ActivePerName, reason))
+    }
+
+    /// Returns the error for a name with too many certificates to count the active ones.
+    pub fn name_not_countable(&self, common_name: &str) -> Option<IssueError> {
+        let (own, _) = self.active_per_name()?;
+        let shown = shown(common_name);
+        let reason = format!(
+            "the zone has too many certificates of the name {shown:?} to count the active ones, \
+             use another name, or remove the rule"
+        );
+        Some(own.broken(RuleName::ActivePerName, reason))
+    }
+
+    /// Returns the lowest limit of the active certificates of a name, and its owner.
+    fn active_per_name(&self) -> Option<(&Owned, u64)> {
+        let limits = self
+            .each()
+            .filter_map(|own| Some((own, own.rules.active_per_name?)));
+        limits.min_by_key(|(_, max)| *max)
+    }
+}
+
+/// Returns the beginning of a text from a request.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_a_request_are_limited_before_they_are_compared() {
+        let names = |count: usize| {
+            let names = (0..count).map(|n| AlternativeName::Dns(format!("a{n}.example")));
+            names.collect::<Vec<_>>()
+        };
+        let applied = |alternative_names| AppliedRules {
+            zone: Some(Owned {
+                rules: Arc::new(IssuanceRules {
+                    alternative_names,
+                    ..IssuanceRules::default()
+                }),
+                owner: "the zone example.com".to_owned(),
+                id: [1; 16],
+            }),
+            token: None,
+        };
+        let one = applied(Some(AlternativeNameRules {
+            dns: vec!["a7.example".parse().unwrap()],
+            ..AlternativeNameRules::default()
+        }));
+        let permitted = one.permitted_names(names(COMPARED_NAMES_MAX)).unwrap();
+        assert_eq!(permitted, [AlternativeName::Dns("a7.example".to_owned())]);
+        let refused = one.permitted_names(names(COMPARED_NAMES_MAX + 1));
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("401 alternative names"), "{text}");
+        // Names that no rule is about are dropped, however many.
+        let none = applied(None).permitted_names(names(COMPARED_NAMES_MAX + 1));
+        assert_eq!(none.unwrap(), []);
     }
 }

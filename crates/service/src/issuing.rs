@@ -263,11 +263,18 @@ impl Issuing {
                 Err(IssueError::QuotaReached { quota })
             }
             CertificateRecorded::DayLimitReached { owner } => {
-                Err(self.limit_reached(order, |rules| rules.day_limit(owner)))
+                self.limit_reached(order, |rules| rules.day_limit(owner))
+                    .await
             }
             CertificateRecorded::NameLimitReached => {
                 let name = &issued.certificate.subject.common_name;
-                Err(self.limit_reached(order, |rules| rules.name_limit(name)))
+                self.limit_reached(order, |rules| rules.name_limit(name))
+                    .await
+            }
+            CertificateRecorded::NameNotCountable => {
+                let name = &issued.certificate.subject.common_name;
+                self.limit_reached(order, |rules| rules.name_not_countable(name))
+                    .await
             }
             CertificateRecorded::NamesNotIndexed => {
                 let text = "the names of the zone's certificates are still being indexed, which \
@@ -285,14 +292,18 @@ impl Issuing {
         }
     }
 
-    /// Returns the error for a limit of issuance rules that the store enforced.
-    fn limit_reached(
+    /// Returns the error for a limit of issuance rules that the store enforced, unless the same
+    /// request made the certificate that reached the limit.
+    async fn limit_reached(
         &self,
         order: &Order,
-        error: impl Fn(&AppliedRules) -> Option<IssueError>,
-    ) -> IssueError {
+        error: impl FnOnce(&AppliedRules) -> Option<IssueError>,
+    ) -> Result<Attempt, IssueError> {
+        if let Some(earlier) = self.earlier(order).await? {
+            return Ok(Attempt::Recorded(earlier));
+        }
         let known = order.rules.as_deref().and_then(error);
-        known.unwrap_or_else(|| internal("the store enforced a rule without one").into())
+        Err(known.unwrap_or_else(|| internal("the store enforced a rule without one").into()))
     }
 
     /// Checks the members of a request.

@@ -89,6 +89,8 @@ pub enum CertificateRecorded {
     },
     /// The zone has as many active certificates of the name as a rule allows.
     NameLimitReached,
+    /// The zone has too many certificates of the name to count the active ones.
+    NameNotCountable,
     /// The zone's names are still being indexed, so that those of its name cannot be counted.
     NamesNotIndexed,
     /// The CA that signed it is not the active one of the zone's account, or not any more.

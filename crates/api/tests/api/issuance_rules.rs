@@ -204,6 +204,11 @@ async fn each_rule_refuses_and_names_itself_its_owner_and_the_value() {
     assert!(message.contains("2 common names"), "{message}");
     let message = refused(&app, fixture("good_empty_subject"), 1).await;
     assert!(message.contains("no common name"), "{message}");
+    set(&app, json!({ "active_per_name": 5 })).await;
+    let message = refused(&app, fixture("good_odd_subject"), 1).await;
+    assert!(message.contains("2 common names"), "{message}");
+    let message = refused(&app, fixture("good_empty_subject"), 1).await;
+    assert!(message.contains("no common name"), "{message}");
     // Rules that permit the request.
     set(
         &app,
@@ -322,6 +327,30 @@ async fn certificates_of_a_day_are_counted_exactly_under_concurrency() {
     app.clock.advance_seconds(86_400);
     issue(&app, csr("x"), 1).await.result();
     issue_as(&app, &made, "a").await.result();
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_the_last_certificate_of_a_limit() {
+    let app = TestApp::new().await;
+    for (day, limit) in ["certificates_per_day", "active_per_name"]
+        .iter()
+        .enumerate()
+    {
+        app.clock.advance_seconds(86_400);
+        set(&app, json!({ *limit: 1 })).await;
+        let body = json!({ "csr": csr(limit), "validity_days": 1 });
+        let key = format!("key-{day}");
+        let send = |_| {
+            let call = app.post(CERTIFICATES, body.clone());
+            async { call.header("idempotency-key", &key).await.result() }
+        };
+        let answers = futures_util::future::join_all((0..8).map(send)).await;
+        assert!(
+            answers.iter().all(|one| one["id"] == answers[0]["id"]),
+            "{answers:?}"
+        );
+        refused(&app, csr(limit), 1).await;
+    }
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub(super) async fn issuance_rules(store: &dyn Store, authority: &AuthorityRecor
     of_a_day(store, zone.id, authority).await;
     of_a_name(store, zone.id, authority).await;
     // Other parts of the suite count the zones.
-    for n in 60_000..61_050 {
+    for n in 60_000..61_650 {
         let id = fixtures::certificate(n, zone.id, authority, Status::Active).id;
         let revoked = store.change_status(zone.id, id, Event::HOLD, by()).await;
         revoked.expect("revoke");
@@ -116,6 +116,19 @@ async fn of_a_day(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) 
         recorded(&record_counted(store, make(60_041..60_050), &limits(8, [100, 3])).await),
         3
     );
+    // That of a third one is two days behind: what it sees is no count of its day, nor of the next.
+    assert_eq!(
+        recorded(&record(store, make(60_050..60_060), &limits(6, [100, 2])).await),
+        2
+    );
+    // Midnight in a batch.
+    let days = [20, 21].map(|day| limits(day, [100, 2]));
+    let of_days = (60_060..60_068).map(|n| {
+        let day = &days[usize::from(n >= 60_064)];
+        record(store, make(n..n + 1), day)
+    });
+    let outcomes = join_all(of_days).await.concat();
+    assert_eq!(recorded(&outcomes), 4);
 }
 
 async fn of_a_name(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) {
@@ -169,6 +182,16 @@ async fn of_a_name(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord)
         recorded(&record_counted(store, vec![named(61_032, "watch")], &limits(1)).await),
         0
     );
+    // The only active one is the oldest of many.
+    let mut many: Vec<_> = (61_100..61_620).map(|n| named(n, "many")).collect();
+    for one in &mut many[1..] {
+        one.expires_on = fixtures::instant(0);
+    }
+    assert_eq!(recorded(&record(store, many, &limits(1_000)).await), 520);
+    for (n, max, expected) in [(61_630, 1, 0), (61_631, 2, 1), (61_632, 2, 0)] {
+        let outcomes = record(store, vec![named(n, "many")], &limits(max)).await;
+        assert_eq!(recorded(&outcomes), expected, "{n}");
+    }
     // Names that share the part that is indexed.
     let long = |end: &str| format!("{}{end}", "n".repeat(300));
     let both = vec![named(61_040, &long("a")), named(61_041, &long("b"))];

@@ -63,6 +63,7 @@ pub(crate) async fn adopt<D: Db>(
             // Issuance rules do not limit adoption.
             | CertificateRecorded::DayLimitReached { .. }
             | CertificateRecorded::NameLimitReached
+            | CertificateRecorded::NameNotCountable
             | CertificateRecorded::NamesNotIndexed,
         )
         | None => {

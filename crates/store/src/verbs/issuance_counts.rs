@@ -2,6 +2,7 @@
 //! the certificates, so that requests at the same time cannot exceed a limit together.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use certgate_model::{CertificateRecord, FoldedName, Status, Timestamp, ZoneId};
 
@@ -10,22 +11,47 @@ use crate::db::{Db, values};
 use crate::position::Position;
 use crate::{CertificateRecorded, CountedLimits, StoreError};
 
-/// The most certificates of a name, active or not, that are read to count the active ones. A name
-/// with more certificates exceeds every rule: it would delay the writes of others.
+/// Number of certificates of a name that are read at a time, the newest first. Most names have
+/// fewer.
+const NAMES_READ: i64 = 500;
+
+/// The most certificates of a name, active or not, that are read to count the active ones. More
+/// would delay the writes of others.
 const CERTIFICATES_OF_NAME_MAX: i64 = 10_000;
 
 /// The counts as a batch of certificates changes them.
 pub(super) struct Counts<'d, D> {
     db: &'d D,
     days: BTreeMap<[u8; 16], Day>,
-    /// The active certificates of a name, without those in the batch.
-    names: BTreeMap<(ZoneId, FoldedName), u64>,
+    /// The active certificates of a name, without those in the batch, up to a maximum.
+    names: BTreeMap<(ZoneId, FoldedName, u64), Active>,
+}
+
+/// The active certificates of a name.
+#[derive(Clone, Copy)]
+enum Active {
+    /// Their number, up to the maximum.
+    Counted(u64),
+    /// There are fewer than the maximum among the certificates that were read, and there are more
+    /// certificates.
+    NotCountable,
 }
 
 struct Day {
     day: i64,
     count: u64,
     is_changed: bool,
+}
+
+impl Day {
+    /// A day without certificates.
+    fn new(day: i64) -> Self {
+        Self {
+            day,
+            count: 0,
+            is_changed: false,
+        }
+    }
 }
 
 impl<'d, D: Db> Counts<'d, D> {
@@ -47,13 +73,14 @@ impl<'d, D: Db> Counts<'d, D> {
         before: impl Iterator<Item = &'n CertificateRecord>,
     ) -> Result<Option<CertificateRecorded>, StoreError> {
         for limit in &counted.per_day {
-            let day = match self.days.get(&limit.owner) {
-                Some(day) => day,
-                None => {
-                    let found = day(self.db, limit.owner, counted.day).await?;
-                    self.days.entry(limit.owner).or_insert(found)
-                }
+            let day = match self.days.entry(limit.owner) {
+                Entry::Occupied(day) => day.into_mut(),
+                Entry::Vacant(place) => place.insert(day(self.db, limit.owner, counted.day).await?),
             };
+            // The batch began before midnight.
+            if day.day < counted.day {
+                *day = Day::new(counted.day);
+            }
             if day.count >= limit.max {
                 let owner = limit.owner;
                 return Ok(Some(CertificateRecorded::DayLimitReached { owner }));
@@ -68,19 +95,24 @@ impl<'d, D: Db> Counts<'d, D> {
                 && FoldedName::new(&earlier.subject.common_name) == name
         });
         let in_batch = in_batch.count() as u64;
-        let key = (certificate.zone, name);
+        let key = (certificate.zone, name, max);
         if !self.is_indexed(certificate.zone).await? {
             return Ok(Some(CertificateRecorded::NamesNotIndexed));
         }
         let stored = match self.names.get(&key) {
-            Some(count) => *count,
+            Some(active) => *active,
             None => {
-                let count = self.active(&key, at).await?;
-                self.names.insert(key, count);
-                count
+                let active = self.active(&key, at).await?;
+                self.names.insert(key, active);
+                active
             }
         };
-        Ok((stored + in_batch >= max).then_some(CertificateRecorded::NameLimitReached))
+        Ok(match stored {
+            Active::Counted(stored) => {
+                (stored + in_batch >= max).then_some(CertificateRecorded::NameLimitReached)
+            }
+            Active::NotCountable => Some(CertificateRecorded::NameNotCountable),
+        })
     }
 
     /// Counts a certificate that will be recorded.
@@ -116,40 +148,51 @@ impl<'d, D: Db> Counts<'d, D> {
         Ok(found.await?.is_empty())
     }
 
-    /// Counts the stored certificates of a name that are active and have not expired.
+    /// Counts the stored certificates of a name that are active and have not expired, up to a
+    /// maximum.
     async fn active(
         &self,
-        (zone, name): &(ZoneId, FoldedName),
+        (zone, name, max): &(ZoneId, FoldedName, u64),
         at: Timestamp,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Active, StoreError> {
         let Some(zone) = zone_number(self.db, *zone).await? else {
-            return Ok(0);
+            return Ok(Active::Counted(0));
         };
-        let select = "SELECT certificates.common_name, statuses.status, certificates.expires_on \
-                      FROM (SELECT position FROM certificate_names \
-                      WHERE zone = ?1 AND name = ?2 ORDER BY position DESC LIMIT ?3) AS named \
+        let select = "SELECT named.position, certificates.common_name, statuses.status, \
+                      certificates.expires_on \
+                      FROM (SELECT position FROM certificate_names WHERE zone = ?1 AND name = ?2 \
+                      AND position < ?3 ORDER BY position DESC LIMIT ?4) AS named \
                       JOIN certificates ON certificates.position = named.position \
                       JOIN statuses ON statuses.position = named.position";
-        let most = CERTIFICATES_OF_NAME_MAX + 1;
-        let values = values![zone, name.indexed(), most];
-        let found = self.db.rows(select, &values, |row| {
-            // Long names share the part that is indexed.
-            let is_named = FoldedName::new(&row.get::<String>(0)?) == *name;
-            let status = Status::from_code(row.get(1)?);
-            let is_active = matches!(status, Some(Status::Active | Status::PendingReactivation));
-            let expires_on = row.get(2)?;
-            Ok(is_named && is_active && at < expires_on)
-        });
-        let found = found.await?;
-        if found.len() as i64 >= most {
-            return Ok(u64::MAX / 2);
+        let (mut active, mut read, mut before) = (0, 0, i64::MAX);
+        while active < *max {
+            if read >= CERTIFICATES_OF_NAME_MAX {
+                return Ok(Active::NotCountable);
+            }
+            let values = values![zone, name.indexed(), before, NAMES_READ];
+            let found = self.db.rows(select, &values, |row| {
+                // Long names share the part that is indexed.
+                let is_named = FoldedName::new(&row.get::<String>(1)?) == *name;
+                let status = Status::from_code(row.get(2)?);
+                let is_active =
+                    matches!(status, Some(Status::Active | Status::PendingReactivation));
+                let expires_on = row.get(3)?;
+                Ok((row.get(0)?, is_named && is_active && at < expires_on))
+            });
+            let found: Vec<(i64, bool)> = found.await?;
+            active += found.iter().filter(|(_, is_active)| *is_active).count() as u64;
+            read += found.len() as i64;
+            match found.iter().map(|(position, _)| *position).min() {
+                Some(lowest) if found.len() as i64 == NAMES_READ => before = lowest,
+                _ => break,
+            }
         }
-        Ok(found.into_iter().filter(|is_active| *is_active).count() as u64)
+        Ok(Active::Counted(active))
     }
 }
 
-/// Returns the count of an owner on a day, or on a later day that it has: the clocks of servers
-/// differ.
+/// Returns the count of an owner on a day, or on the next day if it has that: the clocks of servers
+/// differ. A count of a later day is one of a wrong clock: it would block the owner until then.
 async fn day<D: Db>(db: &D, owner: [u8; 16], today: i64) -> Result<Day, StoreError> {
     let select = "SELECT day, count FROM issuance_counters WHERE owner = ?1";
     let owner = values![owner];
@@ -160,9 +203,6 @@ async fn day<D: Db>(db: &D, owner: [u8; 16], today: i64) -> Result<Day, StoreErr
             is_changed: false,
         })
     });
-    Ok(found.await?.filter(|day| day.day >= today).unwrap_or(Day {
-        day: today,
-        count: 0,
-        is_changed: false,
-    }))
+    let is_valid = |day: &Day| (today..=today + 1).contains(&day.day);
+    Ok(found.await?.filter(is_valid).unwrap_or(Day::new(today)))
 }

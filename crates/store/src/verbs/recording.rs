@@ -84,6 +84,11 @@ pub(crate) async fn record<D: Db>(
     let mut placed: Vec<Placed<'_>> = Vec::with_capacity(news.len());
     let mut counts = Counts::new(db);
     for new in news {
+        // A repeated request gets its certificate, also if that was the last one of a limit.
+        if ends.has(&new.certificate).await? {
+            outcomes.push(CertificateRecorded::Exists);
+            continue;
+        }
         let counted = new.limits.counted.as_deref();
         if let Some(counted) = counted {
             let before = placed.iter().map(|place| &*place.new.certificate);
@@ -273,21 +278,33 @@ impl<D: Db> Ends<'_, D> {
         ends.filter_map(|end| Some(end.active?.0)).collect()
     }
 
+    /// Returns true if the zone exists, and a certificate with the same ID.
+    async fn has(&mut self, certificate: &CertificateRecord) -> Result<bool, StoreError> {
+        if !self.taken.contains(&certificate.id) {
+            return Ok(false);
+        }
+        self.read(certificate.zone).await?;
+        let end = self.ends.get(&certificate.zone);
+        Ok(end.is_some_and(Option::is_some))
+    }
+
+    /// Reads the end of a zone, once.
+    async fn read(&mut self, zone: ZoneId) -> Result<(), StoreError> {
+        if let Entry::Vacant(place) = self.ends.entry(zone) {
+            place.insert(end_of_zone(self.db, zone).await?);
+        }
+        Ok(())
+    }
+
     async fn place<'n>(
         &mut self,
         new: &'n New,
     ) -> Result<Result<Placed<'n>, CertificateRecorded>, StoreError> {
         let certificate = &new.certificate;
-        let end = match self.ends.entry(certificate.zone) {
-            Entry::Occupied(end) => end.into_mut(),
-            Entry::Vacant(place) => place.insert(end_of_zone(self.db, certificate.zone).await?),
-        };
-        let Some(end) = end else {
+        self.read(certificate.zone).await?;
+        let Some(Some(end)) = self.ends.get_mut(&certificate.zone) else {
             return Ok(Err(CertificateRecorded::NoZone));
         };
-        if self.taken.contains(&certificate.id) {
-            return Ok(Err(CertificateRecorded::Exists));
-        }
         if new.limits.quota.is_some_and(|quota| end.size >= quota) {
             return Ok(Err(CertificateRecorded::QuotaReached));
         }
