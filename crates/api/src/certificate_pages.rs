@@ -32,7 +32,7 @@ pub(crate) async fn answer(
     let begin = match list {
         CertificateList::Status(asked, query) => by_status(api, zone, asked, query).await?,
         CertificateList::Search(asked, request) => {
-            certificate_search::begin(api, zone, asked, request).await?
+            certificate_search::begin(api, zone, asked, *request).await?
         }
     };
     let Begin {

@@ -37,9 +37,9 @@ pub struct ApiError {
     /// Tells the client that bodies must not be encoded.
     accepts_identity: bool,
     /// The `continue` parameter of the request that continues a search.
-    continuation: Option<String>,
-    /// The text for the log; the client does not see it.
-    inside: Option<Inside>,
+    continuation: Option<Box<str>>,
+    /// The text for the log; the client does not see it. In a box, so that results stay small.
+    inside: Option<Box<Inside>>,
 }
 
 impl ApiError {
@@ -74,7 +74,7 @@ impl ApiError {
     /// Adds the `continue` parameter of the request that continues a search.
     pub(crate) fn continued(self, continuation: String) -> Self {
         Self {
-            continuation: Some(continuation),
+            continuation: Some(continuation.into()),
             ..self
         }
     }
@@ -160,7 +160,7 @@ impl ApiError {
     pub(crate) fn internal(inside: String) -> Self {
         let message = "Internal error: the server's log has the details under the request ID";
         Self {
-            inside: Some(Inside::Internal(inside)),
+            inside: Some(Box::new(Inside::Internal(inside))),
             ..Self::new(code::INTERNAL, message)
         }
     }
@@ -197,7 +197,7 @@ impl ApiError {
     fn later(code: Code, message: impl Into<Cow<'static, str>>, inside: String) -> Self {
         let error = Self::new(code, message);
         Self {
-            inside: Some(Inside::Unavailable(inside)),
+            inside: Some(Box::new(Inside::Unavailable(inside))),
             ..error.retry_after(UNAVAILABLE_RETRY_SECONDS)
         }
     }
@@ -217,7 +217,7 @@ impl ApiError {
                     message: message.into(),
                 }]
             }),
-            continuation: self.continuation.map(Into::into),
+            continuation: self.continuation.map(|text| text.into_string().into()),
         }
     }
 }
@@ -258,7 +258,7 @@ impl IntoResponse for ApiError {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static(value));
         }
         if let Some(inside) = inside {
-            response.extensions_mut().insert(inside);
+            response.extensions_mut().insert(*inside);
         }
         response
     }

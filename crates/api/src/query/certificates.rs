@@ -65,7 +65,7 @@ pub(crate) enum CertificateList {
     /// By status, newest first: exact at any depth.
     Status(PageRequest, CertificateQuery),
     /// With filters, or in another order.
-    Search(PageRequest, SearchRequest),
+    Search(PageRequest, Box<SearchRequest>),
 }
 
 /// A search, and the parameters that it comes from.
@@ -181,7 +181,7 @@ impl Query<'_> {
             }
             request.search.after = Some(request.continuation(text)?);
         }
-        Ok(CertificateList::Search(asked, request))
+        Ok(CertificateList::Search(asked, Box::new(request)))
     }
 
     fn certificates_page(&self) -> Result<PageRequest, ApiError> {
@@ -333,7 +333,7 @@ mod tests {
 
     fn search(query: &str) -> SearchRequest {
         match read(query).unwrap() {
-            CertificateList::Search(_, search) => search,
+            CertificateList::Search(_, search) => *search,
             CertificateList::Status(..) => panic!("{query} is not a search"),
         }
     }
