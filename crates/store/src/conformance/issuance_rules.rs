@@ -118,14 +118,14 @@ async fn of_a_day(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) 
     );
     // That of a third one is two days behind: what it sees is no count of its day, nor of the next.
     assert_eq!(
-        recorded(&record(store, make(60_050..60_060), &limits(6, [100, 2])).await),
+        recorded(&record_counted(store, make(60_050..60_060), &limits(6, [100, 2])).await),
         2
     );
     // Midnight in a batch.
     let days = [20, 21].map(|day| limits(day, [100, 2]));
     let of_days = (60_060..60_068).map(|n| {
         let day = &days[usize::from(n >= 60_064)];
-        record(store, make(n..n + 1), day)
+        record_counted(store, make(n..n + 1), day)
     });
     let outcomes = join_all(of_days).await.concat();
     assert_eq!(recorded(&outcomes), 4);
@@ -187,9 +187,12 @@ async fn of_a_name(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord)
     for one in &mut many[1..] {
         one.expires_on = fixtures::instant(0);
     }
-    assert_eq!(recorded(&record(store, many, &limits(1_000)).await), 520);
+    assert_eq!(
+        recorded(&record_counted(store, many, &limits(1_000)).await),
+        520
+    );
     for (n, max, expected) in [(61_630, 1, 0), (61_631, 2, 1), (61_632, 2, 0)] {
-        let outcomes = record(store, vec![named(n, "many")], &limits(max)).await;
+        let outcomes = record_counted(store, vec![named(n, "many")], &limits(max)).await;
         assert_eq!(recorded(&outcomes), expected, "{n}");
     }
     // Names that share the part that is indexed.
