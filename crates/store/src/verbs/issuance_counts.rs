@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 
 use certgate_model::{CertificateRecord, FoldedName, Status, Timestamp, ZoneId};
 
+use super::search::{Named, newest_named};
 use super::tenants::zone_number;
 use crate::db::{Db, values};
 use crate::position::Position;
@@ -13,11 +14,11 @@ use crate::{CertificateRecorded, CountedLimits, StoreError};
 
 /// Number of certificates of a name that are read at a time, the newest first. Most names have
 /// fewer.
-const NAMES_READ: i64 = 500;
+const NAMES_READ: u32 = 500;
 
 /// The most certificates of a name, active or not, that are read to count the active ones. More
 /// would delay the writes of others.
-const CERTIFICATES_OF_NAME_MAX: i64 = 10_000;
+const CERTIFICATES_OF_NAME_MAX: usize = 10_000;
 
 /// The counts as a batch of certificates changes them.
 pub(super) struct Counts<'d, D> {
@@ -158,32 +159,22 @@ impl<'d, D: Db> Counts<'d, D> {
         let Some(zone) = zone_number(self.db, *zone).await? else {
             return Ok(Active::Counted(0));
         };
-        let select = "SELECT named.position, certificates.common_name, statuses.status, \
-                      certificates.expires_on \
-                      FROM (SELECT position FROM certificate_names WHERE zone = ?1 AND name = ?2 \
-                      AND position < ?3 ORDER BY position DESC LIMIT ?4) AS named \
-                      JOIN certificates ON certificates.position = named.position \
-                      JOIN statuses ON statuses.position = named.position";
-        let (mut active, mut read, mut before) = (0, 0, i64::MAX);
+        let is_active = |one: &&Named| {
+            // Long names share the part that is indexed.
+            FoldedName::new(&one.common_name) == *name
+                && matches!(one.status, Status::Active | Status::PendingReactivation)
+                && at < one.expires_on
+        };
+        let (mut active, mut read, mut newest) = (0, 0, i64::MAX);
         while active < *max {
             if read >= CERTIFICATES_OF_NAME_MAX {
                 return Ok(Active::NotCountable);
             }
-            let values = values![zone, name.indexed(), before, NAMES_READ];
-            let found = self.db.rows(select, &values, |row| {
-                // Long names share the part that is indexed.
-                let is_named = FoldedName::new(&row.get::<String>(1)?) == *name;
-                let status = Status::from_code(row.get(2)?);
-                let is_active =
-                    matches!(status, Some(Status::Active | Status::PendingReactivation));
-                let expires_on = row.get(3)?;
-                Ok((row.get(0)?, is_named && is_active && at < expires_on))
-            });
-            let found: Vec<(i64, bool)> = found.await?;
-            active += found.iter().filter(|(_, is_active)| *is_active).count() as u64;
-            read += found.len() as i64;
-            match found.iter().map(|(position, _)| *position).min() {
-                Some(lowest) if found.len() as i64 == NAMES_READ => before = lowest,
+            let found = newest_named(self.db, zone, name, newest, NAMES_READ).await?;
+            active += found.iter().filter(is_active).count() as u64;
+            read += found.len();
+            match found.last() {
+                Some(oldest) if found.len() == NAMES_READ as usize => newest = oldest.position - 1,
                 _ => break,
             }
         }

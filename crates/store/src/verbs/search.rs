@@ -13,6 +13,7 @@
 mod conditions;
 mod continuation;
 mod entry;
+mod named;
 mod order;
 mod page;
 mod source;
@@ -30,6 +31,7 @@ use tokio::sync::Semaphore;
 use self::conditions::Conditions;
 use self::continuation::Place;
 use self::entry::{Entry, Need, sort};
+pub(crate) use self::named::{Named, newest_named};
 use self::order::Order;
 use self::source::{Index, Source};
 use super::{certificates, counters, tenants};
