@@ -63,7 +63,7 @@ const LINKS: [(&str, &str, &[&str]); 6] = [
 
 /// Adds the examples and the links.
 pub(super) fn add(document: &mut Value) {
-    for (name, example) in examples() {
+    for (name, example) in of_answers().into_iter().chain(of_requests()) {
         let schema = document.pointer_mut(&format!("/components/schemas/{name}"));
         if let Some(schema) = schema {
             schema["examples"] = json!([example]);
@@ -102,18 +102,8 @@ fn pem(label: &str) -> String {
     format!("-----BEGIN {label}-----\n…\n-----END {label}-----\n")
 }
 
-fn examples() -> Vec<(&'static str, Value)> {
-    let zone = format!("com.cloudflare.api.account.zone.{ID}");
-    let token = json!({
-        "name": "device enrolment",
-        "policies": [{
-            "effect": "allow",
-            "permission_groups": [{ "id": "c03055bc037c4ea9afb9a9f104b7b721" }],
-            "resources": { (zone): "*" },
-        }],
-        "condition": { "request.ip": { "in": ["192.0.2.0/24"] } },
-        "expires_on": "2033-02-20T23:18:00Z",
-    });
+/// Returns examples of values and of members of answers.
+fn of_answers() -> Vec<(&'static str, Value)> {
     vec![
         ("Id", json!(ID)),
         ("Uuid", json!(UUID)),
@@ -140,6 +130,23 @@ fn examples() -> Vec<(&'static str, Value)> {
             "Octets20",
             json!("8e375af1389a069a0f921f8cc8e1eb12d784b949"),
         ),
+    ]
+}
+
+/// Returns examples of the bodies of requests.
+fn of_requests() -> Vec<(&'static str, Value)> {
+    let zone = format!("com.cloudflare.api.account.zone.{ID}");
+    let token = json!({
+        "name": "device enrolment",
+        "policies": [{
+            "effect": "allow",
+            "permission_groups": [{ "id": "c03055bc037c4ea9afb9a9f104b7b721" }],
+            "resources": { (zone): "*" },
+        }],
+        "condition": { "request.ip": { "in": ["192.0.2.0/24"] } },
+        "expires_on": "2033-02-20T23:18:00Z",
+    });
+    vec![
         (
             "CreateAccount",
             json!({ "name": "Example Inc.", "authority_algorithm": "P-256" }),

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use certgate_model::{SECONDS_PER_DAY, Status, Totals, ZoneSummary};
+use certgate_model::{Status, Totals, ZoneSummary};
 use certgate_service::{ReadCertificates, ZoneScope};
 use certgate_wire::{Answer, AuthorityTotals, Date, DayCount, Message, StatusTotals, ZonePath};
 
@@ -33,7 +33,7 @@ pub(crate) async fn get(
     State(api): State<Api>,
     scope: ZoneScope<ReadCertificates>,
 ) -> Result<Response, ApiError> {
-    let today = api.clock.now().unix().div_euclid(SECONDS_PER_DAY);
+    let today = api.clock.now().unix_day();
     let summary = api.store.summary(scope.zone().id, today).await?;
     let summary = summary.ok_or_else(ApiError::no_tenant)?;
     let messages = uncounted(summary.uncounted).into_iter().collect();
