@@ -116,7 +116,8 @@ async fn of_a_day(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) 
         recorded(&record_counted(store, make(60_041..60_050), &limits(8, [100, 3])).await),
         3
     );
-    // That of a third one is two days behind: what it sees is no count of its day, nor of the next.
+    // The clock of a third one is two days late: the count that it sees is not that of its day, nor
+    // that of the next.
     assert_eq!(
         recorded(&record_counted(store, make(60_050..60_060), &limits(6, [100, 2])).await),
         2
