@@ -113,18 +113,7 @@ pub(crate) async fn record<D: Db>(
         return Ok(outcomes);
     }
     counts.write().await?;
-    let mut first = ends.first_signatures();
-    let is_adopted = |place: &&Placed<'_>| place.new.circumstances == Circumstances::Adopted;
-    first.extend(
-        placed
-            .iter()
-            .filter(is_adopted)
-            .map(|place| place.authority),
-    );
-    for number in first {
-        let update = "UPDATE authorities SET has_signed = TRUE WHERE number = ?1";
-        db.execute(update, &values![number]).await?;
-    }
+    mark_signers(db, ends.first_signatures(), &placed).await?;
     // 2. Certificates that are not active take an epoch each. Only copies of a store have any.
     let is_changed = |place: &&Placed<'_>| place.new.certificate.status != Status::Active;
     let changed: Vec<_> = placed
@@ -171,6 +160,22 @@ pub(crate) async fn record<D: Db>(
     )
     .await?;
     Ok(outcomes)
+}
+
+/// Marks the CAs of first signatures, and those of adopted certificates, as having signed.
+async fn mark_signers<D: Db>(
+    db: &D,
+    mut first: BTreeSet<i64>,
+    placed: &[Placed<'_>],
+) -> Result<(), StoreError> {
+    let is_adopted = |place: &&Placed<'_>| place.new.circumstances == Circumstances::Adopted;
+    let adopted = placed.iter().filter(is_adopted);
+    first.extend(adopted.map(|place| place.authority));
+    for number in first {
+        let update = "UPDATE authorities SET has_signed = TRUE WHERE number = ?1";
+        db.execute(update, &values![number]).await?;
+    }
+    Ok(())
 }
 
 /// Returns the wanted IDs that exist already. Time-ordered IDs are unique because they are random,
