@@ -113,7 +113,8 @@ pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     is_nullable: bool,
-    is_unique: bool,
+    /// The version that removed the constraint of unique values; 0 if there never was one.
+    unique_until: i64,
     range: Range,
     /// True if the row's digest covers it: nothing changes it.
     pub(crate) is_sealed: bool,
@@ -129,7 +130,7 @@ impl Column {
             name,
             kind,
             is_nullable: false,
-            is_unique: false,
+            unique_until: 0,
             range: Range::Any,
             is_sealed: true,
             references: None,
@@ -145,8 +146,13 @@ impl Column {
     }
 
     const fn unique(self) -> Self {
+        self.unique_until(i64::MAX)
+    }
+
+    /// Marks a column whose values were unique until a version of the schema.
+    const fn unique_until(self, unique_until: i64) -> Self {
         Self {
-            is_unique: true,
+            unique_until,
             ..self
         }
     }
@@ -310,7 +316,7 @@ impl Table {
         let mut lines: Vec<String> = Vec::new();
         let columns = self.columns.iter().enumerate();
         for (place, column) in columns.filter(|(_, column)| column.since <= version) {
-            lines.push(self.column(dialect, place, column));
+            lines.push(self.column(dialect, version, place, column));
         }
         if self.key > 1 {
             lines.push(format!("PRIMARY KEY ({})", self.key_names()));
@@ -362,7 +368,7 @@ impl Table {
         (self.key == 1 && is_integer && !self.is_clustered).then_some(key.name)
     }
 
-    fn column(&self, dialect: Dialect, place: usize, column: &Column) -> String {
+    fn column(&self, dialect: Dialect, version: i64, place: usize, column: &Column) -> String {
         let name = format!("\"{}\"", column.name);
         let is_key = self.key == 1 && place == 0;
         let mut line = match dialect {
@@ -378,7 +384,7 @@ impl Table {
         if is_key {
             line.push_str(" PRIMARY KEY");
         }
-        if column.is_unique {
+        if version < column.unique_until {
             line.push_str(" UNIQUE");
         }
         let range = match (column.range, column.kind, dialect) {
@@ -593,7 +599,9 @@ mod tests {
                     .iter()
                     .position(|column| column.name == key)
                     .unwrap();
-                assert!(place == 0 && parent.key == 1 || parent.columns[place].is_unique);
+                assert!(
+                    place == 0 && parent.key == 1 || parent.columns[place].unique_until > VERSION
+                );
             }
         }
     }

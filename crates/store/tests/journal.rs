@@ -3,18 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use certgate_model::{
-    AuditOwner, AuthorityRecord, CertificateId, CrlKind, Event, FollowedChange, RevocationReason,
-    Status, ZoneId,
+    AuditOwner, AuthorityRecord, CertificateId, CertificateRecord, CrlKind, Event, FollowedChange,
+    RevocationReason, SerialNumber, Status, ZoneId,
 };
 use certgate_store::conformance::{
     account, authority, by, by_at, certificate, first_records, instant,
 };
 use certgate_store::prelude::*;
 use certgate_store::{
-    JournalBegun, ReadStore, Restored, SqliteInspector, SqliteOptions, SqliteStore, Store,
-    prepare_restored,
+    Adopted, Adoption, JournalBegun, ReadStore, Restored, SqliteInspector, SqliteOptions,
+    SqliteStore, Store, prepare_restored,
 };
 use tempfile::TempDir;
 
@@ -571,6 +572,54 @@ async fn a_new_journal_has_lost_certificates_too() {
     std::fs::write(&path, "").unwrap();
     let after = place.store.last_epoch().await.unwrap();
     assert_eq!(place.begin().await, JournalBegun::Made { after });
+}
+
+#[tokio::test]
+async fn lost_certificates_of_two_cas_can_have_one_serial_number() {
+    let place = Place::new().await;
+    let (store, zone) = (&place.store, place.zone);
+    let second = AuthorityRecord {
+        certificate_der: vec![2; 600],
+        ..authority(2, &account(0))
+    };
+    let prepared = store.prepare_managed_authority(second.clone(), false, 9, by());
+    prepared.await.unwrap();
+    let backup = place.back_up();
+    let authorities = [place.authority.clone(), second];
+    let serial = SerialNumber::from_random([7; 20]);
+    let adopted = [(20, &authorities[0]), (21, &authorities[1])].map(|(n, authority)| Adoption {
+        certificate: Arc::new(CertificateRecord {
+            serial,
+            ..certificate(n, zone, authority, Status::Active)
+        }),
+        same_issuer: vec![authority.id],
+        own_id: CertificateId::from_bytes([0; 16]),
+    });
+    let ids = [0, 1].map(|one: usize| adopted[one].certificate.id);
+    let outcomes = store.adopt_certificates(adopted.to_vec(), None, by()).await;
+    assert_eq!(outcomes.unwrap(), [Adopted::Recorded; 2]);
+    let revoke = Event::Revoke(RevocationReason::KeyCompromise);
+    for (id, event) in [(ids[0], revoke), (ids[1], Event::HOLD)] {
+        let changed = store.change_status(zone, id, event, by()).await;
+        changed.unwrap().unwrap();
+    }
+    let place = place.replaced_by(&backup).await;
+    let begun = place.begin().await;
+    assert!(
+        matches!(begun, JournalBegun::Restored(Restored { lost: 2, .. })),
+        "{begun:?}"
+    );
+    for authority in &authorities {
+        let own_id = CertificateId::from_bytes([0; 16]);
+        let issued = place.store.issued(authority.id, serial, own_id).await;
+        assert!(issued.unwrap().unwrap().revocation.is_some());
+        let list = place
+            .store
+            .crl_content(authority.id, CrlKind::Full, instant(60), 9);
+        let listed = list.await.unwrap().unwrap().revocations;
+        assert_eq!(listed.len(), 1);
+    }
+    place.is_intact().await;
 }
 
 #[tokio::test]

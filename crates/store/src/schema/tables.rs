@@ -462,14 +462,15 @@ pub(crate) static BLOCKS: Table = Table::new("blocks", COUNTERS, 1);
 pub(crate) static UPPER_BLOCKS: Table = Table::new("upper_blocks", COUNTERS, 1);
 
 /// Certificates that were issued after a backup that was restored, and revoked: only the journal
-/// knows them. Their positions are negative, so that they are in no zone.
+/// knows them. Their positions are negative, so that they are in no zone. CAs that issued elsewhere
+/// can have used the same serial number.
 pub(crate) static LOST_CERTIFICATES: Table = Table::new(
     "lost_certificates",
     &[
         integer("position").within(Range::Negative),
         octets("id"),
         integer("authority").references("authorities", "number"),
-        octets("serial").unique(),
+        octets("serial").unique_until(5),
         octets("fingerprint_sha256"),
         integer("epoch"),
         integer("revoked_on"),
@@ -479,7 +480,13 @@ pub(crate) static LOST_CERTIFICATES: Table = Table::new(
     ],
     1,
 )
-.indexed(&[index("lost_certificates_by_epoch", &["authority", "epoch"])]);
+.indexed(&[
+    index("lost_certificates_by_epoch", &["authority", "epoch"]),
+    since(
+        5,
+        unique_index("lost_certificates_by_serial", &["authority", "serial"]),
+    ),
+]);
 
 /// One row for each certificate that is revoked, pending or not. CRLs leave out expired
 /// certificates, but the rows stay, so that a wrong clock removes nothing from the CRLs for good.

@@ -2,7 +2,7 @@
 -- certificates there are: a background job indexes and counts those of earlier versions.
 -- Writers of earlier versions take this row first: they end before the tables change.
 SELECT "last_epoch" FROM "store" WHERE "only" = 1 FOR UPDATE;
-LOCK TABLE "statuses", "certificates", "writers" IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE "statuses", "certificates", "lost_certificates", "writers" IN ACCESS EXCLUSIVE MODE;
 ALTER TABLE "certificates" ADD COLUMN "folded_name" TEXT COLLATE "C";
 -- Programs of earlier versions fail to insert here, so that they cannot write any more.
 DELETE FROM "writers";
@@ -82,6 +82,9 @@ CREATE TABLE "adopted_certificates" (
     "position" BIGINT NOT NULL REFERENCES "certificates" ("position"),
     PRIMARY KEY ("serial", "authority")
 );
+-- Two CAs can have adopted certificates with the same serial number.
+ALTER TABLE "lost_certificates" DROP CONSTRAINT "lost_certificates_serial_key";
+CREATE UNIQUE INDEX "lost_certificates_by_serial" ON "lost_certificates" ("authority", "serial");
 -- Limits on the certificates of zones and tokens.
 ALTER TABLE "zones" ADD COLUMN "issuance_rules" TEXT COLLATE "C";
 ALTER TABLE "tokens" ADD COLUMN "issuance_rules" TEXT COLLATE "C";

@@ -102,6 +102,25 @@ CREATE TABLE "adopted_certificates" (
     "position" INTEGER NOT NULL REFERENCES "certificates" ("position"),
     PRIMARY KEY ("serial", "authority")
 ) WITHOUT ROWID;
+-- Two CAs can have adopted certificates with the same serial number. SQLite cannot remove the
+-- constraint of a column: the table, which is small, is made anew.
+CREATE TABLE "lost_certificates_5" (
+    "position" INTEGER NOT NULL PRIMARY KEY CHECK ("position" < 0),
+    "id" BLOB NOT NULL,
+    "authority" INTEGER NOT NULL REFERENCES "authorities" ("number"),
+    "serial" BLOB NOT NULL,
+    "fingerprint_sha256" BLOB NOT NULL,
+    "epoch" INTEGER NOT NULL,
+    "revoked_on" INTEGER NOT NULL,
+    "reason" INTEGER NOT NULL,
+    "expires_on" INTEGER NOT NULL,
+    "digest" INTEGER
+);
+INSERT INTO "lost_certificates_5" SELECT * FROM "lost_certificates";
+DROP TABLE "lost_certificates";
+ALTER TABLE "lost_certificates_5" RENAME TO "lost_certificates";
+CREATE INDEX "lost_certificates_by_epoch" ON "lost_certificates" ("authority", "epoch");
+CREATE UNIQUE INDEX "lost_certificates_by_serial" ON "lost_certificates" ("authority", "serial");
 -- Limits on the certificates of zones and tokens.
 ALTER TABLE "zones" ADD COLUMN "issuance_rules" TEXT;
 ALTER TABLE "tokens" ADD COLUMN "issuance_rules" TEXT;

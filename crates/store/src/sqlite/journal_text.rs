@@ -163,7 +163,7 @@ impl Body {
             body.last = Some((epoch, lines.offset));
             match line {
                 Line::Change(change) if change.epoch > known => {
-                    changes.insert(change.serial, change);
+                    changes.insert((change.authority, change.serial), change);
                 }
                 Line::Skipped(one) if one.until > known => body.skipped.push(one),
                 Line::Change(_) | Line::Skipped(_) | Line::Configuration(_) => {}

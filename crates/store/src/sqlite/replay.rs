@@ -207,9 +207,11 @@ async fn replay_lost<D: Db>(
     authority: i64,
     change: &JournaledChange,
 ) -> Result<(), StoreError> {
-    let select = "SELECT position FROM lost_certificates WHERE serial = ?1";
+    let select = "SELECT position FROM lost_certificates WHERE serial = ?1 AND authority = ?2";
     let known: Option<i64> = db
-        .optional(select, &values![&change.serial], |row| row.get(0))
+        .optional(select, &values![&change.serial, authority], |row| {
+            row.get(0)
+        })
         .await?;
     if let Some(position) = known {
         list(db, change, authority, Position(position), None).await?;
