@@ -400,6 +400,9 @@ codes! {
     AUTHORITY_CANNOT_SIGN = 1556 [BAD_REQUEST]
         "the CA to activate has expired, or is not valid yet"
         => "activate another CA, or correct the server's clock";
+    AUTHORITY_NOT_ACTIVATED = 1557 [BAD_REQUEST]
+        "the account has a prepared CA, and none is active yet"
+        => "activate the one in the message";
     ADOPTION_NOT_ONE = 1560 [BAD_REQUEST]
         "the text to adopt is not one certificate in PEM, or has a private key"
         => "send one certificate";

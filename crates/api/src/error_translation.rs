@@ -74,6 +74,7 @@ impl From<IssueError> for ApiError {
             IssueError::OutlivesAuthority { .. } => {
                 Self::new(code::OUTLIVES_AUTHORITY, message).at("/validity_days")
             }
+            IssueError::NotActivated { .. } => Self::new(code::AUTHORITY_NOT_ACTIVATED, message),
             IssueError::AuthorityNotValid { .. } => Self::new(code::AUTHORITY_NOT_VALID, message),
             IssueError::QuotaReached { .. } => Self::new(code::QUOTA_REACHED, message),
             IssueError::Rule { rule, .. } => {
@@ -126,6 +127,9 @@ impl From<AuthorityError> for ApiError {
             AuthorityError::Late { .. } => {
                 Self::new(code::AUTHORITY_NOT_ACKNOWLEDGED, message).at("/anyway")
             }
+            AuthorityError::NotActivated { .. } => {
+                Self::new(code::AUTHORITY_NOT_ACTIVATED, message)
+            }
             AuthorityError::Active => Self::new(code::AUTHORITY_ACTIVE, message),
             AuthorityError::MayHaveValid { .. } => {
                 Self::new(code::AUTHORITY_MAY_HAVE_VALID, message).at("/anyway")
@@ -164,6 +168,7 @@ pub(crate) const fn adoption_code(error: &AdoptionLineError) -> Code {
             AdoptError::OtherAuthority { .. } => code::ADOPTION_OTHER_AUTHORITY,
             AdoptError::Signature { .. } => code::ADOPTION_SIGNATURE,
         },
+        AdoptionLineError::NoAuthority => code::ADOPTION_OTHER_AUTHORITY,
         AdoptionLineError::SerialTaken => code::ADOPTION_SERIAL_TAKEN,
         AdoptionLineError::QuotaReached { .. } => code::QUOTA_REACHED,
     }

@@ -80,6 +80,7 @@ impl Adopting {
                     let quota = quota.unwrap_or_default();
                     *line = Err(AdoptionLineError::QuotaReached { quota });
                 }
+                Some(Adopted::NoAuthority) => *line = Err(AdoptionLineError::NoAuthority),
                 Some(Adopted::NoZone) | None => return Err(AdoptionError::NoZone),
             }
         }

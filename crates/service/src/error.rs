@@ -138,6 +138,12 @@ pub enum AuthorityError {
         /// Their names, sorted.
         points: Vec<String>,
     },
+    /// The account has a prepared CA, and none is active yet.
+    #[error("{}", not_activated(*.id))]
+    NotActivated {
+        /// The ID of the latest prepared one.
+        id: AuthorityId,
+    },
     /// The active CA cannot be retired.
     #[error(
         "the CA is the active one, and an account cannot be without: activate another CA first"
@@ -206,6 +212,48 @@ fn late(points: &[String]) -> String {
     )
 }
 
+fn not_activated(id: AuthorityId) -> String {
+    format!("the account has no active CA, and {id} is prepared: activate {id} first")
+}
+
+/// Reasons not to load the active CA of an account.
+#[derive(Debug)]
+pub(crate) enum ActiveAuthorityError {
+    /// None is active, and this one is prepared.
+    NotActivated(AuthorityId),
+    Fault(Fault),
+}
+
+impl From<Fault> for ActiveAuthorityError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<StoreError> for ActiveAuthorityError {
+    fn from(error: StoreError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<ActiveAuthorityError> for AuthorityError {
+    fn from(error: ActiveAuthorityError) -> Self {
+        match error {
+            ActiveAuthorityError::NotActivated(id) => Self::NotActivated { id },
+            ActiveAuthorityError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+impl From<ActiveAuthorityError> for IssueError {
+    fn from(error: ActiveAuthorityError) -> Self {
+        match error {
+            ActiveAuthorityError::NotActivated(id) => Self::NotActivated { id },
+            ActiveAuthorityError::Fault(fault) => Self::Fault(fault.nothing_issued()),
+        }
+    }
+}
+
 /// Reasons not to issue a certificate. Nothing is stored.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
@@ -261,6 +309,12 @@ pub enum IssueError {
         max: i64,
         /// Expiry of the CA, RFC 3339.
         authority_expires_on: String,
+    },
+    /// The account has a prepared CA, and none is active yet.
+    #[error("{}", not_activated(*.id))]
+    NotActivated {
+        /// The ID of the latest prepared one.
+        id: AuthorityId,
     },
     /// The CA is not valid now: the clock is wrong, or the CA has expired.
     #[error(
@@ -365,6 +419,12 @@ pub enum AdoptionLineError {
          certificate: list the certificates with this serial number"
     )]
     SerialTaken,
+    /// The CA was discarded meanwhile.
+    #[error(
+        "the CA that signed the certificate was discarded meanwhile, because another one needed its \
+         place and it had signed nothing here: import it again"
+    )]
+    NoAuthority,
     /// The zone has the maximum number of certificates.
     #[error(
         "the zone has reached its quota of {quota} client certificates: the operator of the server \

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use certgate_model::{
-    AccountId, AccountRecord, AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm,
-    SerialNumber, lock,
+    AccountId, AccountRecord, AuthorityId, AuthorityRecord, AuthorityRef, AuthorityState, By,
+    KeyAlgorithm, SerialNumber, lock,
 };
 use certgate_pki::{Issuer, SigningKey, self_sign};
 
 use crate::environment::Environment;
-use crate::error::{Fault, internal};
+use crate::error::{ActiveAuthorityError, Fault, internal};
 use crate::issuer_names::IssuerNames;
 use crate::master_key::MasterKey;
 use crate::signals::AnnounceOnDrop;
@@ -95,17 +95,25 @@ impl Issuers {
         ready.by_id.get(ready.active.get(&account)?).cloned()
     }
 
-    /// Returns the account's active CA, created now on first use. `None`: the account was deleted.
+    /// Returns the account's active CA, created now on first use unless another one is prepared.
+    /// `None`: the account was deleted.
     pub(crate) async fn active(
         &self,
         account: AccountId,
-    ) -> Result<Option<Arc<ReadyIssuer>>, Fault> {
+    ) -> Result<Option<Arc<ReadyIssuer>>, ActiveAuthorityError> {
         if let Some(loaded) = self.loaded_active(account) {
             return Ok(Some(loaded));
         }
         // Two first requests must not create two keys, and many requests must not each open a key.
         let turn = self.loading_of(account);
-        turn.take(self.load_active(account)).await
+        let load = async {
+            match self.load_active(account).await {
+                Ok(loaded) => Ok(Ok(loaded)),
+                Err(ActiveAuthorityError::Fault(fault)) => Err(fault),
+                Err(not_activated) => Ok(Err(not_activated)),
+            }
+        };
+        turn.take(load).await?
     }
 
     /// Returns the account's active CA after `stale` was found to be superseded: by another
@@ -114,7 +122,7 @@ impl Issuers {
         &self,
         account: AccountId,
         stale: AuthorityId,
-    ) -> Result<Option<Arc<ReadyIssuer>>, Fault> {
+    ) -> Result<Option<Arc<ReadyIssuer>>, ActiveAuthorityError> {
         {
             let mut ready = lock(&self.ready);
             if ready.active.get(&account) == Some(&stale) {
@@ -232,7 +240,10 @@ impl Issuers {
         }
     }
 
-    async fn load_active(&self, account: AccountId) -> Result<Option<Arc<ReadyIssuer>>, Fault> {
+    async fn load_active(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<Arc<ReadyIssuer>>, ActiveAuthorityError> {
         if let Some(loaded_meanwhile) = self.loaded_active(account) {
             return Ok(Some(loaded_meanwhile));
         }
@@ -252,22 +263,43 @@ impl Issuers {
         Ok(Some(loaded))
     }
 
-    async fn create_first(&self, account: AccountId) -> Result<Option<AuthorityRecord>, Fault> {
+    async fn create_first(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<AuthorityRecord>, ActiveAuthorityError> {
         let store = &self.environment.store;
         let Some(account) = store.account(account).await? else {
             return Ok(None);
         };
+        self.refuse_prepared(account.id).await?;
         let (created, _) = self.create(&account, account.authority_algorithm).await?;
         let (id, algorithm) = (created.id, created.algorithm);
         let added = self.announce_on_drop(account.id);
         let by = By::system(self.environment.now());
         let recorded = store.record_managed_authority(created, by).await?;
         drop(added);
+        if recorded.is_none() {
+            // One was prepared meanwhile, or the account was deleted.
+            self.refuse_prepared(account.id).await?;
+            return Ok(None);
+        }
         tracing::info!(
             authority = %id, account = %account.id, %algorithm, public_url = self.public_url,
             "CA created; its certificates name this address permanently"
         );
         Ok(recorded)
+    }
+
+    /// Fails if the account has a prepared CA, which its user wants to activate.
+    async fn refuse_prepared(&self, account: AccountId) -> Result<(), ActiveAuthorityError> {
+        let known = self.environment.store.managed_authorities(account).await?;
+        let mut prepared = known
+            .iter()
+            .filter(|known| known.state == AuthorityState::Prepared);
+        match prepared.next() {
+            Some(latest) => Err(ActiveAuthorityError::NotActivated(latest.record.id)),
+            None => Ok(()),
+        }
     }
 
     /// Opens the key of a CA and caches it. A record of a CA never changes.

@@ -163,9 +163,7 @@ impl Issuing {
                 Attempt::Superseded => {
                     let stale = ca.authority.id;
                     let active = self.issuers.active_after(order.account, stale).await;
-                    ca = active
-                        .map_err(Fault::nothing_issued)?
-                        .ok_or(IssueError::NoZone)?;
+                    ca = active?.ok_or(IssueError::NoZone)?;
                 }
             }
         }
@@ -376,10 +374,8 @@ impl Issuing {
         }
         // The first request of an account creates its CA, so its CSR must be acceptable.
         self.read_accepted(order).await?;
-        let active = self.issuers.active(order.account).await;
-        active
-            .map_err(Fault::nothing_issued)?
-            .ok_or(IssueError::NoZone)
+        let active = self.issuers.active(order.account).await?;
+        active.ok_or(IssueError::NoZone)
     }
 
     /// Returns true if the CA is valid now and outlives the certificate, and false if not but it

@@ -121,11 +121,12 @@ impl ManagedAuthorities {
         }
     }
 
-    /// Returns the account's active CA, created now on first use. `None`: the account was deleted.
+    /// Returns the account's active CA, created now on first use unless another one is prepared.
+    /// `None`: the account was deleted.
     pub async fn active(
         &self,
         scope: &AccountScope<ReadAccounts>,
-    ) -> Result<Option<ManagedAuthority>, Fault> {
+    ) -> Result<Option<ManagedAuthority>, AuthorityError> {
         let account = scope.account().id;
         if self.issuers.active(account).await?.is_none() {
             return Ok(None);

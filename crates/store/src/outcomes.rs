@@ -122,8 +122,10 @@ pub enum Adopted {
     SerialTaken,
     /// The zone has as many certificates, of any status, as the quota allows.
     QuotaReached,
-    /// Its zone or its CA does not exist any more.
+    /// Its zone does not exist any more.
     NoZone,
+    /// Its CA was discarded.
+    NoAuthority,
 }
 
 /// The outcome for a CA that was to replace another.

@@ -20,7 +20,8 @@ use crate::state::Api;
 
 /// Get the active CA of an account
 ///
-/// The first use of an account's CA creates it. Not part of Cloudflare's API.
+/// The first use of an account's CA creates it, unless another one is prepared: that must be activated
+/// first. Not part of Cloudflare's API.
 #[utoipa::path(
     get,
     path = "/certgate/v1/accounts/{account_id}/managed_authority",

@@ -160,6 +160,27 @@ async fn a_ca_is_prepared_activated_and_retired() {
 }
 
 #[tokio::test]
+async fn a_prepared_ca_is_not_overtaken_by_one_that_is_created_on_first_use() {
+    let app = TestApp::new().await;
+    let new = prepare(&app).await;
+    let order = json!({ "csr": certgate_testkit::csr("first"), "validity_days": 365 });
+    let issued = app.post("/zones/{zone}/client_certificates", order).await;
+    let got = app
+        .get("/certgate/v1/accounts/{account}/managed_authority")
+        .await;
+    for refused in [issued.error(), got.error()] {
+        assert_eq!((refused.status, refused.code), (400, 1557));
+        let remedy = format!("activate {} first", id(&new));
+        assert!(refused.message.contains(&remedy), "{}", refused.message);
+    }
+    let listed = app.get(CAS).await.result();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    change(&app, &new, "activate", json!({})).await.result();
+    let issued = app.issue("new").await;
+    assert_eq!(issued["certificate_authority"]["id"], new["id"]);
+}
+
+#[tokio::test]
 async fn a_change_of_state_names_a_ca_of_the_account() {
     let app = TestApp::new().await;
     app.issue("x").await;

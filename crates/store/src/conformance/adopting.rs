@@ -9,7 +9,10 @@ use certgate_model::{
 
 use super::fixtures;
 use super::fixtures::{by, by_at};
-use crate::{Adopted, Adoption, AuthorityPrepared, Confirmation, Neighbours, StatusChange, Store};
+use crate::{
+    Adopted, Adoption, AuthorityPrepared, AuthorityReplaced, Confirmation, Neighbours,
+    StatusChange, Store,
+};
 
 /// Tries the adoption with each outcome, and the changes of adopted certificates.
 pub(super) async fn adopting(store: &dyn Store) {
@@ -139,6 +142,18 @@ pub(super) async fn adopting(store: &dyn Store) {
         retired.await.expect("retire"),
         crate::AuthorityRetired::HasSigned
     );
+
+    // A CA that was discarded has no place for a certificate.
+    let [unused, latest] = [722, 723].map(|n| fixtures::authority(n, &account));
+    for (expected, new, max) in [(&active, &unused, 3), (&unused, &latest, 3)] {
+        let replaced = store.replace_managed_authority(Some(expected.id), new.clone(), max, by());
+        assert!(matches!(
+            replaced.await.expect("replace"),
+            AuthorityReplaced::Replaced { .. }
+        ));
+    }
+    let late = adoption(12, &[12], zone, &unused);
+    assert_eq!(adopt(&[&late], None).await, [Adopted::NoAuthority]);
 }
 
 /// Returns a certificate with a serial number of another CA. `same_issuer` have its name and key.

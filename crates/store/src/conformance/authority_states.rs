@@ -147,6 +147,12 @@ impl Rotated<'_> {
         // A prepared CA does not sign.
         let (_, recorded) = self.issue(70).await;
         assert_eq!(recorded, CertificateRecorded::AuthorityNotActive);
+        // And another one does not overtake it.
+        let first = self
+            .store
+            .record_managed_authority(self.authority(73), by());
+        assert_eq!(first.await.expect("record"), None);
+        self.are(&[(70, Prepared)]).await;
         let activated = AuthorityActivated::Activated { replaced: None };
         assert_eq!(self.activate(70, Missing).await, activated);
         let unchanged = self.activate(70, Missing).await;

@@ -57,9 +57,9 @@ pub(crate) async fn adopt<D: Db>(
         Some(CertificateRecorded::Recorded) => Adopted::Recorded,
         Some(CertificateRecorded::QuotaReached) => Adopted::QuotaReached,
         Some(CertificateRecorded::Exists) => Adopted::SerialTaken,
+        Some(CertificateRecorded::AuthorityNotActive) => Adopted::NoAuthority,
         Some(
             CertificateRecorded::NoZone
-            | CertificateRecorded::AuthorityNotActive
             // Issuance rules do not limit adoption.
             | CertificateRecorded::DayLimitReached { .. }
             | CertificateRecorded::NameLimitReached

@@ -58,9 +58,9 @@ pub(crate) async fn latest<D: Db>(
         .await
 }
 
-/// Returns the small number that stands for a CA in other tables.
+/// Returns the small number that stands for a CA in other tables, unless it was discarded.
 pub(crate) async fn number<D: Db>(db: &D, id: AuthorityId) -> Result<Option<i64>, StoreError> {
-    let select = "SELECT number FROM authorities WHERE id = ?1";
+    let select = "SELECT number FROM authorities WHERE id = ?1 AND NOT retired";
     db.optional(select, &values![id], |row| row.get(0)).await
 }
 
@@ -102,14 +102,24 @@ pub(crate) async fn managed_all<D: Db>(
     db.rows(select, &values![account], read).await
 }
 
-/// Makes a CA the active one of its account, unless the account has one; returns the one that is
-/// active afterwards.
+/// Returns true if the account has a prepared CA.
+async fn has_prepared<D: Db>(db: &D, account: AccountId) -> Result<bool, StoreError> {
+    let select = "SELECT state FROM authorities WHERE account = ?1 AND NOT retired";
+    let read = |row: &dyn Row| Stage::read(row.get(0)?);
+    let stages = db.rows(select, &values![account], read).await?;
+    Ok(stages.iter().any(|stage| stage.step == Step::Prepared))
+}
+
+/// Makes a CA the active one of its account, unless the account has one or has prepared one; returns
+/// the one that is active afterwards.
 pub(crate) async fn record_managed<D: Db>(
     db: &D,
     authority: &AuthorityRecord,
     by: &By,
 ) -> Result<Option<AuthorityRecord>, StoreError> {
-    // An account without an active CA has no other either.
+    if has_prepared(db, authority.account).await? {
+        return managed(db, authority.account).await;
+    }
     match replace_managed(db, None, authority, u64::MAX, by).await? {
         AuthorityReplaced::Replaced { .. } => Ok(Some(authority.clone())),
         AuthorityReplaced::NoAccount => Ok(None),
