@@ -35,8 +35,9 @@ pub async fn decide(
         (_, _) => config.public_url(bound),
     };
     let kept = record_public_url(store, &wanted, Earlier::Stays).await?;
-    match (kept == wanted, change) {
-        (true, _) => {}
+    match (canonical(&kept) == canonical(&wanted), change) {
+        // The same spelling in all certificates.
+        (true, _) => return Ok(kept),
         (false, Change::Refused) => {
             return Err(ConfigError::new(format!(
                 "public_url is {wanted}, but the first start stored {kept}, which certificates \
@@ -56,6 +57,26 @@ pub async fn decide(
         }
     }
     Ok(wanted)
+}
+
+/// Returns the form of an address that is equal for equal addresses (RFC 3986 §6.2): the host in
+/// lower case, and without the default port and a slash at the end.
+fn canonical(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    let end_of_host = rest.find('/').unwrap_or(rest.len());
+    let (host, path) = rest.split_at(end_of_host);
+    let host = host.to_ascii_lowercase();
+    let default_port = match &scheme[..] {
+        "http" => ":80",
+        "https" => ":443",
+        _ => "",
+    };
+    let host = host.strip_suffix(default_port).unwrap_or(&host);
+    format!("{scheme}://{host}{path}")
 }
 
 /// Returns true if the stored address was that of another port, which the user has changed. A port
@@ -123,6 +144,23 @@ mod tests {
         assert_eq!(url, "http://pki.example.com");
         assert!(shown.contains("It must be an address"), "{shown}");
         assert_eq!(shown.matches("Public address [").count(), 2);
+    }
+
+    #[test]
+    fn another_spelling_is_the_same_address() {
+        for (one, other, is_same) in [
+            ("http://PKI.example.com", "http://pki.example.com", true),
+            ("http://pki.example.com:80", "http://pki.example.com/", true),
+            ("https://pki.example:443/a", "https://pki.example/a/", true),
+            ("http://[2001:DB8::1]:80", "http://[2001:db8::1]", true),
+            ("http://pki.example:443", "http://pki.example", false),
+            ("http://pki.example:8080", "http://pki.example", false),
+            ("https://pki.example", "http://pki.example", false),
+            ("http://pki.example/A", "http://pki.example/a", false),
+            ("http://[2001:db8::80]", "http://[2001:db8:]", false),
+        ] {
+            assert_eq!(canonical(one) == canonical(other), is_same, "{one} {other}");
+        }
     }
 
     #[test]

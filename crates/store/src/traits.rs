@@ -35,8 +35,8 @@ use crate::{
 pub trait ReadTenants: Send + Sync {
     /// Returns the installation, if the store has been initialised.
     async fn installation(&self) -> Result<Option<Installation>, StoreError>;
-    /// Returns the base address of the public responder that new CAs get; `None` before the first
-    /// start.
+    /// Returns the base address of the public responder that new CAs get: the stored one, or that of
+    /// the latest CA; `None` before the first start.
     async fn public_url(&self) -> Result<Option<String>, StoreError>;
     /// Returns the user of the installation.
     async fn user(&self) -> Result<Option<UserRecord>, StoreError>;

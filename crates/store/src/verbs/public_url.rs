@@ -3,11 +3,17 @@
 use crate::db::{Db, values};
 use crate::{Earlier, StoreError};
 
-/// Returns the stored address; `None` before the first start.
+/// Returns the stored address, or that of the latest CA where a program of an earlier version created
+/// it; `None` before the first start.
 pub(crate) async fn read<D: Db>(db: &D) -> Result<Option<String>, StoreError> {
     let select = "SELECT public_url FROM installation WHERE \"only\" = 1";
     let found: Option<Option<String>> = db.optional(select, &[], |row| row.get(0)).await?;
-    Ok(found.flatten())
+    let Some(None) = found else {
+        return Ok(found.flatten());
+    };
+    let latest =
+        "SELECT public_url FROM authorities WHERE NOT retired ORDER BY number DESC LIMIT 1";
+    db.optional(latest, &[], |row| row.get(0)).await
 }
 
 /// Stores the address, and returns the one that is stored afterwards (`None`: the store is not
@@ -17,12 +23,12 @@ pub(crate) async fn record<D: Db>(
     url: &str,
     earlier: Earlier,
 ) -> Result<Option<String>, StoreError> {
-    let update = match earlier {
-        Earlier::Stays => {
-            "UPDATE installation SET public_url = ?1 WHERE \"only\" = 1 AND public_url IS NULL"
-        }
-        Earlier::IsReplaced => "UPDATE installation SET public_url = ?1 WHERE \"only\" = 1",
+    let kept = match earlier {
+        Earlier::Stays => read(db).await?,
+        Earlier::IsReplaced => None,
     };
+    let url = kept.as_deref().unwrap_or(url);
+    let update = "UPDATE installation SET public_url = ?1 WHERE \"only\" = 1";
     db.execute(update, &values![url]).await?;
     read(db).await
 }
