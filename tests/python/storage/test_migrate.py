@@ -41,9 +41,9 @@ def next_server(old: Server, url: str) -> Server:
     directory = old.directory.with_name("new")
     directory.mkdir(mode=0o700)
     shutil.copy(old.directory / "master.key", directory)
-    server = Server(
-        directory, "--database-url", url, "--public-url", "http://pki.example", init=None
-    )
+    # The old machine's port is in its CAs. New CAs get an address that does not depend on it.
+    addresses = ["--public-url", "http://pki.example", "--public-url-changes"]
+    server = Server(directory, "--database-url", url, *addresses, init=None)
     server.made = old.made
     return server
 
