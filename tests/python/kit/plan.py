@@ -35,7 +35,7 @@ def objects(server: Server, csr: str, root: str) -> dict[str, Any]:
 
     def made(path: str, body: Any) -> str:
         answer = api.call("POST", path, body)
-        assert answer.status == 200, answer.json()
+        assert answer.status == 200, answer.text
         return answer.result["id"]
 
     group = {"id": "7b7216b327b04b8fbc8f524e1f9b7531"}
@@ -48,6 +48,7 @@ def objects(server: Server, csr: str, root: str) -> dict[str, Any]:
     certificate = api.issue(csr).result["id"]
     # A certificate that prevents the deletion of the zone.
     api.issue(csr)
+    authorities = f"/certgate/v1/accounts/{account}/managed_authorities"
     found = {
         "account_id": account,
         "membership_id": account,
@@ -58,6 +59,10 @@ def objects(server: Server, csr: str, root: str) -> dict[str, Any]:
         ),
         "enforcement_point_id": made(
             f"/certgate/v1/accounts/{account}/enforcement_points", {"name": "edge"}
+        ),
+        "managed_authority_id": made(authorities, {"algorithm": "P-256"}),
+        "request_id": made(
+            f"/certgate/v1/accounts/{account}/managed_authority_requests", {"algorithm": "P-256"}
         ),
         "user_token": made("/client/v4/user/tokens", token),
         "account_token": made(f"{base}/tokens", token),
@@ -96,6 +101,7 @@ def bodies(found: dict[str, Any], csr: str, leaf: str) -> dict[str, Any]:
         "ChangeCaState": {"anyway": True},
         "NewCa": {"algorithm": "P-256", "name": "generated"},
         "RequestCa": {"algorithm": "P-384", "name": "generated"},
+        "IssuanceRuleSet": {"max_lifetime": "3650d"},
         "ReactivateClientCertificate": {"reactivate": True},
         "RegisterEnforcementPoint": {"name": "generated", "lease_seconds": 5},
         "ReplaceHostnameAssociations": {"hostnames": ["generated.example.com"]},
