@@ -35,12 +35,11 @@ PATIENCE_SECONDS = 240
 OPENAPI_GENERATOR = "7.18.0"
 OPENAPI_GENERATOR_SHA256 = "35fdd19079f5fb37cf8074f48db825bdedc02c1b8264261bf283d9394d98a285"
 
-# The answers that are not 200: the zone has a certificate, the account a zone, the CA to import is
-# not one, and the CA to retire was activated.
+# The answers that are not 200: the zone has a certificate, the account a zone, and the CA to retire
+# was activated.
 OTHERS = {
     "zones-0-delete": 400,
     "account-deletion": 400,
-    "managed-authorities-import": 400,
     "managed-authorities-retire": 400,
 }
 
