@@ -101,7 +101,7 @@ def bodies(found: dict[str, Any], csr: str, leaf: str) -> dict[str, Any]:
         "ChangeCaState": {"anyway": True},
         "NewCa": {"algorithm": "P-256", "name": "generated"},
         "RequestCa": {"algorithm": "P-384", "name": "generated"},
-        "IssuanceRuleSet": {"max_lifetime": "3650d"},
+        "IssuanceRuleSet": {"max_lifetime": 3650 * 86_400},
         "ReactivateClientCertificate": {"reactivate": True},
         "RegisterEnforcementPoint": {"name": "generated", "lease_seconds": 5},
         "ReplaceHostnameAssociations": {"hostnames": ["generated.example.com"]},
