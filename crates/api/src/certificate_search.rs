@@ -38,6 +38,7 @@ pub(crate) async fn begin(
         }
         SearchOutcome::BeyondMatches => return Err(beyond_matches()),
         SearchOutcome::TooManyToOrder => return Err(too_many_to_order(request.search.order)),
+        SearchOutcome::StoppedBeforeOrder => return Err(stopped_before_order()),
         SearchOutcome::InvalidContinuation => return Err(refused_continuation()),
         SearchOutcome::Busy => return Err(busy()),
         SearchOutcome::NotIndexed { done, total } => return Err(not_indexed(done, total)),
@@ -45,7 +46,14 @@ pub(crate) async fn begin(
     let continuation = next.map(|place| request.continue_text(&place));
     let (total, message) = match count {
         MatchCount::Exact(total) => (total, None),
-        MatchCount::AtLeast(least) => (least, Some(at_least(least, continuation.is_some()))),
+        MatchCount::AtLeast(least) => {
+            let part = match (continuation.is_some(), request.search.after.is_some()) {
+                (true, _) => Part::Stopped,
+                (false, true) => Part::Last,
+                (false, false) => Part::OfPages,
+            };
+            (least, Some(not_counted(least, part)))
+        }
     };
     let mut info = envelope::result_info(asked, total);
     info.continuation = continuation;
@@ -58,17 +66,31 @@ pub(crate) async fn begin(
     })
 }
 
-/// Tells the client that more certificates match than `total_count` says.
-fn at_least(least: u64, stopped_early: bool) -> Message<'static> {
-    let message = match stopped_early {
-        true => format!(
-            "The search stopped at its limit of work: total_count counts the {least} matches so \
-             far. For the next ones, send the same filters with continue from result_info, \
+/// The part of all matches that `total_count` counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Those from the place of `continue` to the place where the search stopped.
+    Stopped,
+    /// Those from the place of `continue` to the end.
+    Last,
+    /// The first ones, which pages reach.
+    OfPages,
+}
+
+/// Returns the message of a list whose `total_count` is not the number of all matches.
+fn not_counted(count: u64, part: Part) -> Message<'static> {
+    let message = match part {
+        Part::Stopped => format!(
+            "The search stopped at its limit of work: total_count counts the {count} matches of \
+             this part. For the next part, send the same filters with continue from result_info, \
              without page and offset"
         ),
-        false => format!(
-            "More than {least} certificates match: total_count and total_pages are those of the \
-             first {least}, after which the pages end. Narrow the filter to see the others"
+        Part::Last => {
+            format!("This is the last part of the search: total_count counts its {count} matches")
+        }
+        Part::OfPages => format!(
+            "More than {count} certificates match: total_count and total_pages are those of the \
+             first {count}, after which the pages end. Narrow the filter to see the others"
         ),
     };
     Message {
@@ -109,6 +131,13 @@ fn too_many_to_order(order: Option<CertificateOrder>) -> ApiError {
     ApiError::new(code::TOO_MANY_TO_ORDER, message).at("order")
 }
 
+fn stopped_before_order() -> ApiError {
+    let message = "The search for a part of a name stopped at its limit of work, before it knew \
+                   all matches, and cannot order them: leave order out, and send the value of \
+                   continue in the answer";
+    ApiError::new(code::TOO_MANY_TO_ORDER, message).at("order")
+}
+
 fn busy() -> ApiError {
     let message = "Another search for a part of a name runs on this server, which makes one at a \
                    time: wait as long as retry-after says, or use common_name.startswith";
@@ -128,4 +157,20 @@ pub(crate) fn not_indexed(done: u64, total: u64) -> ApiError {
          as long as retry-after says. Lists without filters do not need the index"
     );
     ApiError::new(code::NOT_INDEXED, message).retry_after(NOT_INDEXED_RETRY_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pages_end_before_the_last_match() {
+        let text = |part| not_counted(3, part).message.into_owned();
+        assert!(text(Part::OfPages).starts_with("More than 3 certificates match"));
+        assert!(text(Part::Stopped).contains("the 3 matches of this part. For the next part"));
+        assert!(!text(Part::Last).contains("ore than"));
+        let ended = stopped_before_order();
+        assert_eq!(ended.code.number(), code::TOO_MANY_TO_ORDER.number());
+        assert!(!ended.message.contains("More than"));
+    }
 }

@@ -88,6 +88,7 @@ async fn named(api: &Api, zone: ZoneId, name: &FoldedName) -> Result<Vec<Certifi
         SearchOutcome::NothingYet(_)
         | SearchOutcome::BeyondMatches
         | SearchOutcome::TooManyToOrder
+        | SearchOutcome::StoppedBeforeOrder
         | SearchOutcome::InvalidContinuation
         | SearchOutcome::Busy => Err(too_many("the search for them stopped at its limit of work")),
     }

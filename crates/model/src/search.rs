@@ -238,7 +238,7 @@ pub enum SearchOutcome {
         rest: Vec<CertificateId>,
         /// The number of all matches.
         count: MatchCount,
-        /// Where to continue a search that stopped early. Then `items` has at least one.
+        /// The place to continue a search that stopped early. Then `items` has at least one.
         next: Option<Continuation>,
     },
     /// The search stopped early and found nothing: repeat it from here.
@@ -248,6 +248,8 @@ pub enum SearchOutcome {
     /// More than [`MATCHES_MAX`] certificates match, too many for another order than that of the
     /// range filter.
     TooManyToOrder,
+    /// The search inside names stopped early, before it knew all matches, and cannot order them.
+    StoppedBeforeOrder,
     /// The continuation is malformed, or of a search with other conditions.
     InvalidContinuation,
     /// Another search inside names runs on this server.

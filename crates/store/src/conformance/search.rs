@@ -384,6 +384,11 @@ impl<'s> Searched<'s> {
                     "{search:?}"
                 );
             }
+            SearchOutcome::StoppedBeforeOrder => {
+                let name = &search.filter.common_name;
+                let is_inside = matches!(name, Some(NameMatch::Contains(_)));
+                assert!(search.order.is_some() && is_inside, "{search:?}");
+            }
             other => panic!("{other:?} of {search:?}"),
         }
     }
@@ -410,7 +415,9 @@ impl<'s> Searched<'s> {
                     (next, count)
                 }
                 SearchOutcome::NothingYet(next) => (Some(next), MatchCount::AtLeast(0)),
-                SearchOutcome::BeyondMatches | SearchOutcome::TooManyToOrder => return,
+                SearchOutcome::BeyondMatches
+                | SearchOutcome::TooManyToOrder
+                | SearchOutcome::StoppedBeforeOrder => return,
                 other => panic!("{other:?} of {search:?}"),
             };
             let (MatchCount::Exact(count) | MatchCount::AtLeast(count)) = at_least;
@@ -596,7 +603,8 @@ impl<'s> Searched<'s> {
                     SearchOutcome::Found { items, rest, .. } => self.page(items, rest).await,
                     SearchOutcome::InvalidContinuation
                     | SearchOutcome::NothingYet(_)
-                    | SearchOutcome::TooManyToOrder => continue,
+                    | SearchOutcome::TooManyToOrder
+                    | SearchOutcome::StoppedBeforeOrder => continue,
                     other => panic!("{other:?} of {search:?}"),
                 };
                 let expected = self.expected(&search);

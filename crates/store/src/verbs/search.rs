@@ -23,8 +23,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use certgate_model::{
-    CertificateId, CertificateRecord, CertificateSearch, Direction, MatchCount, NameMatch,
-    SearchOutcome, ZoneId,
+    CertificateId, CertificateRecord, CertificateSearch, Direction, FoldedName, MatchCount,
+    NameMatch, SearchOutcome, ZoneId,
 };
 use tokio::sync::Semaphore;
 
@@ -278,13 +278,15 @@ impl Searching<'_> {
         let limit = self.limits.matches + 1;
         let without = self.need(source, &[]);
         let need = self.need(source, others);
-        let mut entries = source.read(db, self.direction, limit, need).await?;
+        let sieve = |entry| self.match_of(source, entry);
+        let mut matching = source
+            .read_through(db, self.direction, limit, need, &sieve)
+            .await?;
         for other in others.iter().filter(|_| need < without) {
             let of_other = other.read(db, self.direction, limit, Need::Entries).await?;
             let positions: HashSet<_> = of_other.iter().map(|entry| entry.position).collect();
-            entries.retain(|entry| positions.contains(&entry.position));
+            matching.retain(|entry| positions.contains(&entry.position));
         }
-        let mut matching = self.matching(source, entries);
         if !source.is_in(self.order) {
             self.sort(&mut matching);
         }
@@ -301,12 +303,27 @@ impl Searching<'_> {
         sort(entries, self.direction);
     }
 
-    /// Keeps the entries of the zone that meet the conditions.
-    fn matching(&self, source: &Source, mut entries: Vec<Entry>) -> Vec<Entry> {
-        entries.retain(|entry| {
-            Position(entry.position).zone() == self.number && self.conditions.are_met(source, entry)
-        });
-        entries
+    /// Returns the entries of the zone that meet the conditions.
+    fn matching(&self, source: &Source, entries: Vec<Entry>) -> Vec<Entry> {
+        let matches = entries.into_iter();
+        matches
+            .filter_map(|entry| self.match_of(source, entry))
+            .collect()
+    }
+
+    /// Returns an entry of the zone that meets the conditions, with the part of its name that the
+    /// order needs: a search holds thousands of matches.
+    fn match_of(&self, source: &Source, mut entry: Entry) -> Option<Entry> {
+        let is_of_zone = Position(entry.position).zone() == self.number;
+        if !is_of_zone || !self.conditions.are_met(source, &entry) {
+            return None;
+        }
+        let details = entry.details.as_mut();
+        if let Some(certificate) = details.and_then(|row| row.certificate.as_mut()) {
+            let name = FoldedName::new(&certificate.common_name);
+            certificate.common_name = name.indexed().to_owned();
+        }
+        Some(entry)
     }
 
     /// Returns the answer if the search needs an index that is not complete yet. Certificates of

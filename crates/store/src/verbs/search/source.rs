@@ -236,7 +236,21 @@ impl Source {
         limit: u32,
         need: Need,
     ) -> Result<Vec<Entry>, StoreError> {
-        self.read_where(db, direction, limit, need, None).await
+        self.read_where(db, direction, limit, need, None, &Some)
+            .await
+    }
+
+    /// Reads them, and holds only those that `sieve` returns: a common name can have 12 kB.
+    pub(super) async fn read_through<D: Db>(
+        &self,
+        db: &D,
+        direction: Direction,
+        limit: u32,
+        need: Need,
+        sieve: &Sieve<'_>,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.read_where(db, direction, limit, need, None, sieve)
+            .await
     }
 
     /// Reads the entries whose indexed name contains a text, and those whose name is longer than
@@ -249,7 +263,7 @@ impl Source {
         need: Need,
         text: &FoldedName,
     ) -> Result<Vec<Entry>, StoreError> {
-        self.read_where(db, direction, limit, need, Some(text))
+        self.read_where(db, direction, limit, need, Some(text), &Some)
             .await
     }
 
@@ -262,6 +276,7 @@ impl Source {
         limit: u32,
         need: Need,
         contained: Option<&FoldedName>,
+        sieve: &Sieve<'_>,
     ) -> Result<Vec<Entry>, StoreError> {
         let mut values = self.values();
         let limit = format!("LIMIT {limit}");
@@ -290,7 +305,7 @@ impl Source {
         };
         let mut found = Vec::new();
         let mut visit = |row: &dyn db::Row| {
-            found.push(Entry::read(row, need)?);
+            found.extend(sieve(Entry::read(row, need)?));
             Ok(ControlFlow::Continue(()))
         };
         db.each(&select, &values, &mut visit).await?;
@@ -431,6 +446,9 @@ impl Source {
 fn between(column: &str) -> String {
     format!("({column}, position) >= (?2, ?3) AND ({column}, position) <= (?4, ?5)")
 }
+
+/// Returns the part of an entry to hold; `None` drops it.
+pub(super) type Sieve<'s> = dyn Fn(Entry) -> Option<Entry> + Send + Sync + 's;
 
 /// The columns of [`State`].
 const STATE: &str = "statuses.status, statuses.revoked_on, statuses.authority";

@@ -111,7 +111,10 @@ impl Searching<'_> {
             return self.found(db, &page, MatchCount::Exact(count), None).await;
         }
         if !is_in_order && self.search.order.is_some() {
-            return Ok(SearchOutcome::TooManyToOrder);
+            return Ok(match ended {
+                Ended::Early => SearchOutcome::StoppedBeforeOrder,
+                Ended::Complete | Ended::Enough => SearchOutcome::TooManyToOrder,
+            });
         }
         if is_beyond {
             return Ok(SearchOutcome::BeyondMatches);
