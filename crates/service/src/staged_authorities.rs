@@ -142,11 +142,11 @@ impl ManagedAuthorities {
         let expires_on = known.record.expires_on;
         // Elsewhere, the CA may have signed certificates that are not recorded here.
         let is_imported = !is_self_signed_for(&known.record.certificate_der, id);
-        if confirmation == Confirmation::Missing
-            && is_imported
-            && known.state == AuthorityState::Superseded
-            && by.at < expires_on
-        {
+        let is_accepted = match known.state {
+            AuthorityState::Prepared | AuthorityState::Superseded => by.at < expires_on,
+            AuthorityState::Active | AuthorityState::Retired => false,
+        };
+        if confirmation == Confirmation::Missing && is_imported && is_accepted {
             return Err(AuthorityError::MayHaveValid { expires_on });
         }
         let _changed = self.issuers.announce_on_drop(account);

@@ -244,7 +244,9 @@ async fn an_import_can_be_prepared() {
     );
     let known = app.post(CAS, body).await.error();
     assert_eq!((known.code, known.status), (1511, 400));
-    // It signed elsewhere, which certgate does not know.
+    // It signed elsewhere, which certgate does not know: its clients are accepted already.
+    let refused = change(&app, &imported, "retire", json!({})).await;
+    assert_eq!(refused.error().code, 1553);
     change(&app, &imported, "activate", json!({}))
         .await
         .result();
