@@ -3,19 +3,12 @@
 use certgate_model::{
     CertificateFilter, CertificateId, CertificateQuery, CertificateRecord, Slice, ZoneId,
 };
-use certgate_store::CertificatesPart;
+use certgate_store::{CertificatesPart, PART_OCTETS, PART_RECORDS_MAX};
 use certgate_wire::{Message, ResultInfo};
 
 use crate::envelope::{self, PageRequest};
 use crate::error::ApiError;
 use crate::state::Api;
-
-/// Octets of certificates and requests at which a part ends: about 120 usual certificates, 300 kB
-/// of JSON.
-const PART_OCTETS: usize = 128 * 1024;
-
-/// The most certificates of a page that are read at once. A usual part is not larger.
-const PART_RECORDS_MAX: u32 = 128;
 
 /// The beginning of a page.
 pub(crate) struct Begin {

@@ -65,9 +65,9 @@ pub use sqlite::{
 #[cfg(feature = "conformance")]
 pub use sqlite::{JournalRead, read_journal};
 pub use traits::{
-    Authorities, Certificates, CertificatesPart, EnforcementPoints, Leases, ReadAudit,
-    ReadAuthorities, ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore,
-    ReadTenants, Revocations, SearchIndexes, Store, Tenants,
+    Authorities, Certificates, CertificatesPart, EnforcementPoints, Leases, PART_OCTETS,
+    PART_RECORDS_MAX, ReadAudit, ReadAuthorities, ReadCertificates, ReadEnforcementPoints,
+    ReadRevocations, ReadStore, ReadTenants, Revocations, SearchIndexes, Store, Tenants,
 };
 
 /// Every trait of the store, for callers that use a store by its own type.

@@ -312,6 +312,13 @@ pub trait Authorities: ReadAuthorities {
     ) -> Result<HostnamesReplaced, StoreError>;
 }
 
+/// The octets of certificates and requests at which a part of a page ends: about 120 usual
+/// certificates, 300 kB of JSON.
+pub const PART_OCTETS: usize = 128 * 1024;
+
+/// The most certificates of a page that are read at once. A usual part is not larger.
+pub const PART_RECORDS_MAX: u32 = 128;
+
 /// A part of a page of certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CertificatesPart {

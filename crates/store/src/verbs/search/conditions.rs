@@ -9,6 +9,7 @@ use super::order::Order;
 use super::source::{Index, Source};
 use crate::StoreError;
 use crate::db::{Db, Row, values};
+use crate::verbs::indexing;
 
 /// The most certificates that are read for a fingerprint. Its first eight octets are indexed, and
 /// two certificates with the same ones are improbable.
@@ -73,7 +74,8 @@ impl<'f> Conditions<'f> {
         }
         if let Some(fingerprint) = &self.filter.fingerprint_sha256 {
             let select = "SELECT position FROM certificate_fingerprints WHERE prefix = ?1 LIMIT ?2";
-            let values = values![&fingerprint[..8], FINGERPRINTS_MAX];
+            let prefix = indexing::prefix(fingerprint);
+            let values = values![&prefix[..], FINGERPRINTS_MAX];
             return Ok(Some(db.rows(select, &values, |row| row.get(0)).await?));
         }
         Ok(None)

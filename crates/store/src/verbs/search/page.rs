@@ -2,16 +2,9 @@
 
 use certgate_model::{CertificateId, CertificateRecord, ZoneId};
 
-use crate::StoreError;
 use crate::db::{Db, Row, Values, values};
 use crate::verbs::certificates::{self, FIND, FIND_AT, Found};
-
-/// The octets of certificates and requests at which a part of a page ends: about 120 usual
-/// certificates.
-const PART_OCTETS: usize = 128 * 1024;
-
-/// The most certificates that are read at once. A usual part is not larger.
-const PART_RECORDS_MAX: usize = 128;
+use crate::{PART_OCTETS, PART_RECORDS_MAX, StoreError};
 
 /// Returns the first certificates at these positions, in this order, and the IDs of the others.
 pub(super) async fn part<D: Db>(
@@ -19,7 +12,7 @@ pub(super) async fn part<D: Db>(
     zone: ZoneId,
     positions: &[i64],
 ) -> Result<(Vec<CertificateRecord>, Vec<CertificateId>), StoreError> {
-    let some = &positions[..positions.len().min(PART_RECORDS_MAX)];
+    let some = &positions[..positions.len().min(PART_RECORDS_MAX as usize)];
     let rows = db.optional_each(FIND_AT, &cells(some), Found::read).await?;
     let rows = rows.into_iter().flatten().collect();
     let items = certificates::named(db, zone, certificates::up_to(rows, PART_OCTETS)).await?;
@@ -54,7 +47,7 @@ pub(super) async fn by_ids<D: Db>(
     number: i64,
     ids: &[CertificateId],
 ) -> Result<Vec<CertificateRecord>, StoreError> {
-    for some in ids.chunks(PART_RECORDS_MAX) {
+    for some in ids.chunks(PART_RECORDS_MAX as usize) {
         let some: Vec<_> = some.iter().map(|id| values![*id].to_vec()).collect();
         let rows = db.optional_each(FIND, &some, Found::read).await?;
         let mut rows: Vec<_> = rows.into_iter().flatten().collect();
