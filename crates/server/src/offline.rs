@@ -15,7 +15,7 @@ use std::time::Duration;
 use certgate_client::{ClientArgs, Screen, TokenCreateArgs};
 use certgate_model::{AddressBlock, Clock, PermissionGroup, Timestamp};
 use certgate_service::{MasterKey, OfflineToken};
-use certgate_store::{PostgresOptions, PostgresStore, Store};
+use certgate_store::{PostgresInspector, PostgresOptions, PostgresStore, Store};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -176,15 +176,16 @@ async fn create_directly(
 ) -> Result<Answer, Failure> {
     let (store, directory): (Arc<dyn Store>, _) = match &config.database {
         Database::Postgres(url) => {
+            // A wrong name of a database must not get tables.
+            let inspected = PostgresInspector::open(url.expose()).await;
+            inspected.map_err(|error| failure::cannot_use(&error))?;
             let opened = PostgresStore::open(url.expose(), PostgresOptions::default()).await;
-            let store = opened.map_err(|error| failure::with_causes(error.into()))?;
+            let store = opened.map_err(|error| failure::cannot_use(&error))?;
             (Arc::new(store), None)
         }
         Database::Embedded => {
             if !DataDir::has_database(&config.data_dir) {
-                let shown = config.data_dir.display();
-                return Err(Failure::failed(format!("there is no database in {shown}"))
-                    .hint("name the data directory of the server with --data-dir"));
+                return Err(failure::no_database(&config.data_dir));
             }
             let directory = DataDir::open(config).await.map_err(failure::with_causes)?;
             (directory.store(), Some(directory))
