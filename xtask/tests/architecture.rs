@@ -9,8 +9,8 @@ use serde_json::Value;
 use xtask::sources::lexer::{self, Kind, Token};
 use xtask::sources::rust_files;
 
-/// The crates of this workspace that each crate uses. A new edge needs more review than new code: add
-/// it here first.
+/// The crates of this workspace that each crate uses. A new edge needs more review than new code:
+/// add it here first.
 const USES: [(&str, &[&str]); 10] = [
     ("certgate-model", &[]),
     ("certgate-wire", &["certgate-model"]),
@@ -61,8 +61,8 @@ const USES: [(&str, &[&str]); 10] = [
     ),
 ];
 
-/// The items of `pki` that `api` may use: to write PEM and entity tags, to name the errors whose codes
-/// it assigns, and to reject malformed OCSP requests early.
+/// The items of `pki` that `api` may use: to write PEM and entity tags, to name the errors whose
+/// codes it assigns, and to reject malformed OCSP requests early.
 const API_USES_OF_PKI: [&str; 15] = [
     "AdoptError",
     "ChainError",

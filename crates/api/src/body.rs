@@ -16,8 +16,8 @@ use crate::state::Api;
 /// The largest request body in bytes: four times the largest certificate signing request.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// The largest body of a request with many certificates, in bytes: 1,000 with RSA keys of 4,096 bits,
-/// and text around them.
+/// The largest body of a request with many certificates, in bytes: 1,000 with RSA keys of 4,096
+/// bits, and text around them.
 pub(crate) const LARGE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The byte order mark in UTF-8. Some programs for Windows begin each file with it, and RFC 8259

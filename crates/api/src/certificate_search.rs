@@ -147,7 +147,8 @@ fn busy() -> ApiError {
 /// The audit log of earlier versions is not indexed yet.
 pub(crate) fn log_not_indexed() -> ApiError {
     let message = "The server indexes the audit log of earlier versions: wait as long as \
-                   retry-after says. The log without a filter by certificate does not need the index";
+                   retry-after says. The log without a filter by certificate does not need the \
+                   index";
     ApiError::new(code::NOT_INDEXED, message).retry_after(NOT_INDEXED_RETRY_SECONDS)
 }
 

@@ -347,8 +347,8 @@ codes! {
         "another token registered the enforcement point"
         => "use that token; a token with Account Settings Write can delete the point";
     MATCHES_NOT_COUNTED = 1530 [OK]
-        "not an error: in `messages` of a filtered list, more certificates match than `total_count` \
-         says"
+        "not an error: in `messages` of a filtered list, more certificates match than \
+         `total_count` says"
         => "narrow the filter, or continue with `continue` of `result_info` if it is there";
     NOTHING_FOUND_YET = 1531 [BAD_REQUEST]
         "the search stopped at its limit of work, before its first match"

@@ -33,8 +33,8 @@ const LAST: usize = 500;
 /// The commands that use the management API.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// Show the state of the server and a zone on one screen. The exit status is 0 if all is well, 5
-    /// with warnings, 1 with problems
+    /// Show the state of the server and a zone on one screen. The exit status is 0 if all is well,
+    /// 5 with warnings, 1 with problems
     Status {
         /// The connection.
         #[command(flatten)]

@@ -167,8 +167,8 @@ pub fn read_public(path: &Path, remedy: &str) -> Result<String, Failure> {
     Ok(text.as_str().to_owned())
 }
 
-/// Reads a file with certificates to send (- is standard input), as PEM. It refuses a private key in
-/// any form.
+/// Reads a file with certificates to send (- is standard input), as PEM. It refuses a private key
+/// in any form.
 pub fn read_certificates(path: &Path) -> Result<String, Failure> {
     let shown = path.display();
     let octets = read_octets(path, CERTIFICATES_BYTES_MAX)

@@ -81,8 +81,8 @@ impl fmt::Display for KeyAlgorithm {
     }
 }
 
-/// The signature algorithms of certificates. certgate signs with the first four; the others occur in
-/// certificates that a CA issued elsewhere.
+/// The signature algorithms of certificates. certgate signs with the first four; the others occur
+/// in certificates that a CA issued elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.

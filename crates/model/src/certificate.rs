@@ -8,8 +8,8 @@ use crate::{
 
 /// A serial number: 20 octets of a number that is not negative.
 ///
-/// Those of certgate have a first octet from 0x40 to 0x7f (RFC 5280 §4.1.2.2), so that their DER form
-/// has the same octets. Those of other CAs are padded with zeros at the beginning.
+/// Those of certgate have a first octet from 0x40 to 0x7f (RFC 5280 §4.1.2.2), so that their DER
+/// form has the same octets. Those of other CAs are padded with zeros at the beginning.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SerialNumber([u8; 20]);
 

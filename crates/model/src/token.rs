@@ -28,8 +28,8 @@ impl Scope {
     }
 }
 
-/// A permission of a token. All IDs are those of Cloudflare's public list, so that existing Terraform
-/// code means the same permissions here, except those of certgate's own groups
+/// A permission of a token. All IDs are those of Cloudflare's public list, so that existing
+/// Terraform code means the same permissions here, except those of certgate's own groups
 /// ([`is_of_cloudflare`](Self::is_of_cloudflare)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PermissionGroup {

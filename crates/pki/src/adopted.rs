@@ -56,8 +56,8 @@ pub enum AdoptError {
 /// A certificate of a CA. Only [`read_adopted`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdoptedCertificate {
-    /// The indexes of the CAs with its issuer's name whose key verifies its signature, ascending, at
-    /// least one. A CA with a renewed certificate is there more than once.
+    /// The indexes of the CAs with its issuer's name whose key verifies its signature, ascending,
+    /// at least one. A CA with a renewed certificate is there more than once.
     pub authorities: Vec<usize>,
     /// The certificate, DER.
     pub der: Vec<u8>,

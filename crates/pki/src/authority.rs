@@ -58,8 +58,8 @@ pub fn self_sign(
     sign_tbs(&tbs, &algorithm, key, &key.verifier()?)
 }
 
-/// Makes a request (RFC 2986, DER) for the certificate of a CA with this key, which another CA is to
-/// sign. It asks for the extensions of [`self_sign`]. Signs and verifies it.
+/// Makes a request (RFC 2986, DER) for the certificate of a CA with this key, which another CA is
+/// to sign. It asks for the extensions of [`self_sign`]. Signs and verifies it.
 ///
 /// `common_name` is the subject; an empty one means the name of a managed CA with this ID.
 pub fn request_authority(

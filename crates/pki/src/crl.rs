@@ -46,7 +46,8 @@ pub struct CrlHead<'a> {
 /// Length of an entry with a reason and a date before 2050, in octets.
 pub const CRL_ENTRY_BYTES: usize = 53;
 
-/// Longest header of a DER value, in octets: a tag, and a length of up to four octets with its count.
+/// Longest header of a DER value, in octets: a tag, and a length of up to four octets with its
+/// count.
 const HEADER_BYTES_MAX: usize = 6;
 
 /// Builds and signs a list, and verifies the signature. The entries keep their order.

@@ -225,8 +225,8 @@ pub fn read_authority(
     ))
 }
 
-/// Returns the public keys (SubjectPublicKeyInfo, DER) of the certificates in a PEM text: the one of
-/// a CA, and perhaps the chain above it.
+/// Returns the public keys (SubjectPublicKeyInfo, DER) of the certificates in a PEM text: the one
+/// of a CA, and perhaps the chain above it.
 pub fn authority_keys(certificate: &str) -> Result<Vec<Vec<u8>>, ImportError> {
     let mut keys = Vec::new();
     for (number, der) in (1..).zip(&read_pem(certificate)?) {

@@ -70,8 +70,8 @@ impl<'a> PublicKey<'a> {
         spki.end().map_err(|_| MALFORMED)?;
         let kind = match id {
             oid::RSA_ENCRYPTION => {
-                // RFC 3279 §2.3.1: the parameters field MUST have ASN.1 type NULL. Programs leave it
-                // out: see with_rsa_parameters.
+                // RFC 3279 §2.3.1: the parameters field MUST have ASN.1 type NULL. Programs leave
+                // it out: see with_rsa_parameters.
                 if !algorithm.is_null() && !algorithm.is_empty() {
                     return Err(CsrError::malformed(
                         "the parameters of its RSA key are not NULL",

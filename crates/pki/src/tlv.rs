@@ -50,8 +50,8 @@ pub(crate) mod tag {
     pub const CONTEXT_4_CONSTRUCTED: u8 = 0xa4;
 }
 
-/// Most levels of nested DER values. The deepest X.509 structures need about ten. The limit protects
-/// the stack from hostile input.
+/// Most levels of nested DER values. The deepest X.509 structures need about ten. The limit
+/// protects the stack from hostile input.
 const DEPTH_MAX: u8 = 32;
 
 /// The error for bytes that are not DER, or not the expected value.

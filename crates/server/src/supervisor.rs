@@ -64,7 +64,8 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Returns the names of the tasks that do not run now and without which the server is not ready.
+    /// Returns the names of the tasks that do not run now and without which the server is not
+    /// ready.
     pub fn missing(&self) -> Vec<&'static str> {
         lock(&self.missing).clone()
     }

@@ -421,8 +421,8 @@ pub enum AdoptionLineError {
     SerialTaken,
     /// The CA was discarded meanwhile.
     #[error(
-        "the CA that signed the certificate was discarded meanwhile, because another one needed its \
-         place and it had signed nothing here: import it again"
+        "the CA that signed the certificate was discarded meanwhile, because another one needed \
+         its place and it had signed nothing here: import it again"
     )]
     NoAuthority,
     /// The zone has the maximum number of certificates.

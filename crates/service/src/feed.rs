@@ -21,8 +21,9 @@ const REVOKED_AT_A_TIME: u32 = 1_000;
 /// Number of serial numbers that are read at a time: 200 kB.
 const SERIALS_AT_A_TIME: u32 = 10_000;
 
-/// Interval at which one of the waiting requests looks for changes that nothing announces in this process:
-/// those of other processes, and those whose client disconnected before they were committed.
+/// Interval at which one of the waiting requests looks for changes that nothing announces in this
+/// process: those of other processes, and those whose client disconnected before they were
+/// committed.
 const CHANGES_LOOK: Duration = Duration::from_secs(1);
 
 /// Changes after an epoch.
@@ -85,8 +86,8 @@ impl Feed {
         }
     }
 
-    /// Returns the changes of the account's certificates, hostnames and CAs after the epoch `after`,
-    /// at most `limit`. Without changes, waits at most `wait` for one.
+    /// Returns the changes of the account's certificates, hostnames and CAs after the epoch
+    /// `after`, at most `limit`. Without changes, waits at most `wait` for one.
     pub async fn changes(
         &self,
         scope: &AccountScope<FollowRevocations>,

@@ -40,7 +40,8 @@ const REPLACEMENTS_MAX: usize = 3;
 /// seconds, and one thread makes all such keys.
 pub const ROTATIONS_PER_ACCOUNT_MAX: usize = 4;
 
-/// Maximum number of rotations and imports of all accounts at the same time: the last one in the queue still ends within the limit of a request.
+/// Maximum number of rotations and imports of all accounts at the same time: the last one in the
+/// queue still ends within the limit of a request.
 const ROTATIONS_MAX: usize = 16;
 
 /// A CA to import, as sent. It has no `Debug` because it holds a private key.

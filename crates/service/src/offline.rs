@@ -123,6 +123,6 @@ async fn named_zone(store: &dyn Store, text: &str) -> Result<ZoneId, TokenError>
     let found = page.items.first().map(|zone| zone.id);
     found.ok_or_else(|| TokenError::Invalid {
         pointer: "/zones".to_owned(),
-        reason: format!("there is no zone {text:?}: use the name or the ID of a zone"),
+        reason: format!("cannot find the zone {text:?}: use the name or the ID of a zone"),
     })
 }

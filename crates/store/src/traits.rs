@@ -35,8 +35,8 @@ use crate::{
 pub trait ReadTenants: Send + Sync {
     /// Returns the installation, if the store has been initialised.
     async fn installation(&self) -> Result<Option<Installation>, StoreError>;
-    /// Returns the base address of the public responder that new CAs get: the stored one, or that of
-    /// the latest CA; `None` before the first start.
+    /// Returns the base address of the public responder that new CAs get: the stored one, or that
+    /// of the latest CA; `None` before the first start.
     async fn public_url(&self) -> Result<Option<String>, StoreError>;
     /// Returns the user of the installation.
     async fn user(&self) -> Result<Option<UserRecord>, StoreError>;
@@ -385,8 +385,8 @@ pub trait ReadCertificates: Send + Sync {
     ) -> Result<Vec<CertificateRecord>, StoreError>;
     /// Returns the number of a zone's certificates in each status.
     async fn totals(&self, zone: ZoneId) -> Result<Totals, StoreError>;
-    /// Returns the summary of a zone, all of one instant, with `today` in days since the Unix epoch;
-    /// `None` if the zone does not exist. It reads counters only.
+    /// Returns the summary of a zone, all of one instant, with `today` in days since the Unix
+    /// epoch; `None` if the zone does not exist. It reads counters only.
     async fn summary(&self, zone: ZoneId, today: i64) -> Result<Option<ZoneSummary>, StoreError>;
     /// Returns the summary of all zones, with the certificates that expire within `days`. It reads
     /// counters only.
@@ -440,7 +440,8 @@ pub trait Certificates: ReadCertificates {
         by: By,
         answer: RecordedAnswer,
     );
-    /// Stores certificates that CAs issued elsewhere, in one transaction, each with its own outcome.
+    /// Stores certificates that CAs issued elsewhere, in one transaction, each with its own
+    /// outcome.
     async fn adopt_certificates(
         &self,
         certificates: Vec<Adoption>,
@@ -531,8 +532,8 @@ pub trait ReadEnforcementPoints: Send + Sync {
         &self,
         account: AccountId,
     ) -> Result<Vec<EnforcementPointRecord>, StoreError>;
-    /// Returns the epoch of the last change of an account's certificates, hostnames or CAs; 0 before
-    /// there is one.
+    /// Returns the epoch of the last change of an account's certificates, hostnames or CAs; 0
+    /// before there is one.
     async fn account_epoch(&self, account: AccountId) -> Result<u64, StoreError>;
     /// Returns every enforcement point that has not acknowledged the last change of its account's
     /// certificates, hostnames or CAs.

@@ -42,8 +42,8 @@ pub struct NewCa<'a> {
     /// The algorithm of the key of a CA to create, which is prepared. Leave it out for an import.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<KeyAlgorithmName>,
-    /// The certificate of a CA to import, PEM, at most 16 KiB. Without `private_key` it must be that
-    /// of a request of the account, which is prepared.
+    /// The certificate of a CA to import, PEM, at most 16 KiB. Without `private_key` it must be
+    /// that of a request of the account, which is prepared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Cow<'a, str>>,
     /// Its private key in PEM, not encrypted: PKCS #8, SEC 1 or PKCS #1, at most 16 KiB.

@@ -20,8 +20,8 @@ use crate::state::Api;
 
 /// Get the active CA of an account
 ///
-/// The first use of an account's CA creates it, unless another one is prepared: that must be activated
-/// first. Not part of Cloudflare's API.
+/// The first use of an account's CA creates it, unless another one is prepared: that must be
+/// activated first. Not part of Cloudflare's API.
 #[utoipa::path(
     get,
     path = "/certgate/v1/accounts/{account_id}/managed_authority",
@@ -61,9 +61,9 @@ pub(crate) async fn list(
 /// Prepare or import a managed CA
 ///
 /// Without `certificate`, a new CA is prepared: enforcement points accept its certificates, and it
-/// signs after its activation. With `certificate` and `private_key`, a CA from elsewhere becomes the
-/// active one, which signs new certificates, or is prepared; certificates of the CA before it stay
-/// valid and revocable. With `certificate` alone, the CA of a request is prepared. Not part of
+/// signs after its activation. With `certificate` and `private_key`, a CA from elsewhere becomes
+/// the active one, which signs new certificates, or is prepared; certificates of the CA before it
+/// stay valid and revocable. With `certificate` alone, the CA of a request is prepared. Not part of
 /// Cloudflare's API.
 #[utoipa::path(
     post,

@@ -44,8 +44,8 @@ impl SubjectAttribute {
     }
 }
 
-/// Returns true if a subject can have an attribute with this object identifier, and if its arcs have
-/// at most 128 bits: a rule of another one would never apply.
+/// Returns true if a subject can have an attribute with this object identifier, and if its arcs
+/// have at most 128 bits: a rule of another one would never apply.
 fn has_valid_arcs(text: &str) -> bool {
     let arcs: Result<Vec<u128>, _> = text.split('.').map(str::parse).collect();
     match arcs.as_deref() {

@@ -52,7 +52,8 @@ async fn state(db: &PostgresDb, name: &str) -> Result<State, StoreError> {
                   FROM pg_catalog.pg_index \
                   JOIN pg_catalog.pg_class ON pg_class.oid = pg_index.indexrelid \
                   JOIN pg_catalog.pg_namespace ON pg_namespace.oid = pg_class.relnamespace \
-                  WHERE pg_namespace.nspname = current_schema() AND pg_class.relname = CAST(?1 AS TEXT)";
+                  WHERE pg_namespace.nspname = current_schema() \
+                  AND pg_class.relname = CAST(?1 AS TEXT)";
     let found: Option<(bool, bool)> = db
         .optional(select, &values![name], |row| Ok((row.get(0)?, row.get(1)?)))
         .await?;

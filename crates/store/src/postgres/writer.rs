@@ -57,8 +57,8 @@ use crate::queue::{Queue, Worked};
 use crate::schema::VERSION;
 use crate::writes::{self, Member, Run, Write};
 
-/// The most attempts to commit a batch of writes: one deadlock or lost connection is an accident, and a third one in
-/// a row is a lasting problem.
+/// The most attempts to commit a batch of writes: one deadlock or lost connection is an accident,
+/// and a third one in a row is a lasting problem.
 const ATTEMPTS_MAX: u32 = 3;
 /// The longest time that a batch may take until its commit. It takes milliseconds; a slower process
 /// blocks the writes of every other one.

@@ -170,11 +170,11 @@ pub(crate) static ACCOUNTS: Table = Table::new(
 ]);
 
 /// `has_signed` is true from the first certificate on, `last_epoch` the epoch of the last change of
-/// one of the CA's certificates. The flag `retired` marks a discarded CA, which never signed and made
-/// room for a new one: its row stays, without its certificate and its key, because a search for rows
-/// that refer to it would read every certificate. `state` has the word of the state, the epochs of
-/// publication and activation, and check digits; null in rows of earlier versions means active or
-/// superseded.
+/// one of the CA's certificates. The flag `retired` marks a discarded CA, which never signed and
+/// made room for a new one: its row stays, without its certificate and its key, because a search
+/// for rows that refer to it would read every certificate. `state` has the word of the state, the
+/// epochs of publication and activation, and check digits; null in rows of earlier versions means
+/// active or superseded.
 pub(crate) static AUTHORITIES: Table = Table::new(
     "authorities",
     &[
@@ -270,8 +270,8 @@ pub(crate) static ZONES: Table = Table::new(
 
 /// Policies have no small limit, so a migration reads few rows at a time. `account` is the owner of
 /// a token that is not the user's. Version 1 did not have it, so the digest leaves it out, but each
-/// value must be an account. It leaves out `last_used_on` too, which decides nothing: a digest of it
-/// would need the whole row for each use of a token.
+/// value must be an account. It leaves out `last_used_on` too, which decides nothing: a digest of
+/// it would need the whole row for each use of a token.
 pub(crate) static TOKENS: Table = Table::new(
     "tokens",
     &[
@@ -545,11 +545,11 @@ pub(crate) static CRLS: Table = Table::new(
 
 /// `live_until` is the end of the lease. Until then a change waits for the acknowledgement. `token`
 /// refers to no row, because a token that registered a point can be deleted. Rows of version 2 get
-/// their digest at the next registration. It leaves out the values that each acknowledgement writes,
-/// which would read the whole row: a lower epoch only delays changes. `terms` has the words of
-/// `covers`, with commas between them, `when_stale`, `forget_seconds` and check digits; null in rows
-/// of earlier versions means the defaults. Servers of earlier versions do not move `forget_on`, so
-/// that it can be too early.
+/// their digest at the next registration. It leaves out the values that each acknowledgement
+/// writes, which would read the whole row: a lower epoch only delays changes. `terms` has the words
+/// of `covers`, with commas between them, `when_stale`, `forget_seconds` and check digits; null in
+/// rows of earlier versions means the defaults. Servers of earlier versions do not move
+/// `forget_on`, so that it can be too early.
 pub(crate) static ENFORCEMENT_POINTS: Table = Table::new(
     "enforcement_points",
     &[

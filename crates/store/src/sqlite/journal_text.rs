@@ -23,8 +23,8 @@ use certgate_model::{
 
 const FIRST_LINE: &str = "certgate revocations 1";
 
-/// The longest line of the journal, in octets. Lines have about 250; two of them are one if the disk has changed
-/// the line end between them.
+/// The longest line of the journal, in octets. Lines have about 250; two of them are one if the
+/// disk has changed the line end between them.
 const LINE_BYTES_MAX: u64 = 1024;
 
 /// The most bits in which the first line of this installation's journal may differ from what was

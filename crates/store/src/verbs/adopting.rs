@@ -85,8 +85,8 @@ enum Known {
     Issued,
 }
 
-/// Returns the stored certificate with the issuer and serial number of each, without waiting for one
-/// after another.
+/// Returns the stored certificate with the issuer and serial number of each, without waiting for
+/// one after another.
 async fn known<D: Db>(db: &D, adoptions: &[Adoption]) -> Result<Vec<Known>, StoreError> {
     let adopted = "SELECT certificates.id FROM adopted_certificates JOIN certificates \
                    ON certificates.position = adopted_certificates.position \

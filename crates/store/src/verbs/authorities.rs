@@ -110,8 +110,8 @@ async fn has_prepared<D: Db>(db: &D, account: AccountId) -> Result<bool, StoreEr
     Ok(stages.iter().any(|stage| stage.step == Step::Prepared))
 }
 
-/// Makes a CA the active one of its account, unless the account has one or has prepared one; returns
-/// the one that is active afterwards.
+/// Makes a CA the active one of its account, unless the account has one or has prepared one;
+/// returns the one that is active afterwards.
 pub(crate) async fn record_managed<D: Db>(
     db: &D,
     authority: &AuthorityRecord,
@@ -204,8 +204,8 @@ pub(super) async fn insert<D: Db>(
 /// Room for a new CA: perhaps that of one that never signed.
 pub(super) struct Room(Option<(i64, AuthorityId)>);
 
-/// Returns the room for a new CA of an account that may have `max`; `None` if there is none. `kept`:
-/// the number of a CA that does not make room.
+/// Returns the room for a new CA of an account that may have `max`; `None` if there is none.
+/// `kept`: the number of a CA that does not make room.
 pub(super) async fn make_room<D: Db>(
     db: &D,
     account: AccountId,

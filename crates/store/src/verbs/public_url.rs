@@ -3,8 +3,8 @@
 use crate::db::{Db, values};
 use crate::{Earlier, StoreError};
 
-/// Returns the stored address, or that of the latest CA where a program of an earlier version created
-/// it; `None` before the first start.
+/// Returns the stored address, or that of the latest CA where a program of an earlier version
+/// created it; `None` before the first start.
 pub(crate) async fn read<D: Db>(db: &D) -> Result<Option<String>, StoreError> {
     let select = "SELECT public_url FROM installation WHERE \"only\" = 1";
     let found: Option<Option<String>> = db.optional(select, &[], |row| row.get(0)).await?;

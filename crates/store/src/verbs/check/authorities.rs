@@ -9,8 +9,8 @@ use super::reading::{everything, single};
 use crate::StoreError;
 use crate::db::{Db, Row};
 
-/// Compares the state of each CA with its certificates, whose CAs are `signed`, and with its CRLs. A
-/// restored database has lost certificates, so any of its CAs may have signed.
+/// Compares the state of each CA with its certificates, whose CAs are `signed`, and with its CRLs.
+/// A restored database has lost certificates, so any of its CAs may have signed.
 pub(super) async fn states<D: Db>(
     db: &D,
     signed: &BTreeSet<i64>,
