@@ -1,0 +1,148 @@
+// The hash chain of an audit log: docs/audit.md defines the text that is hashed.
+
+import { fromHex, hex } from './requests/pem.js';
+
+/**
+ * An entry of an audit log, as the API has it.
+ * @typedef {object} AuditLog
+ * @property {string} id
+ * @property {{id: string, name: string}} [account]
+ * @property {{description: string, result: string, time: string, type: string}} action
+ * @property {AuditActor} actor
+ * @property {{id: string, product: string, type: string}} resource
+ * @property {{id: string, name?: string}} [zone]
+ * @property {{number: number, hash: string, fingerprint_sha256?: string, detail: string}} certgate
+ */
+
+/**
+ * @typedef {object} AuditActor
+ * @property {string} [id]
+ * @property {string} [context]
+ * @property {string} [email]
+ * @property {string} [ip_address]
+ * @property {string} [token_id]
+ * @property {string} [token_name]
+ * @property {string} type
+ */
+
+/**
+ * The result for an entry: `intact` if its hash follows from its content and the hash of the entry
+ * before it, `changed` if it does not, `unlinked` if the entry before it is not known here.
+ * @typedef {'intact' | 'changed' | 'unlinked'} Verdict
+ */
+
+/** The hash before the first entry. */
+export const FIRST_PREVIOUS = '0'.repeat(64);
+
+/**
+ * Returns the text that is hashed after the previous hash.
+ * @param {string} owner `account:` or `user:`, and the ID of the log
+ * @param {AuditLog} entry
+ * @returns {string}
+ */
+export function hashedText(owner, entry) {
+  const { actor, action, certgate, resource, zone } = entry;
+  return [
+    owner,
+    certgate.number,
+    microseconds(action.time),
+    actorText(actor),
+    actor.ip_address ?? '-',
+    action.type,
+    resource.type,
+    // CAs and uploaded certificates have UUIDs in the API.
+    resource.id.replaceAll('-', ''),
+    zone?.id ?? '-',
+    certgate.fingerprint_sha256 ?? '-',
+    certgate.detail,
+  ].join('\n');
+}
+
+/** @param {AuditActor} actor */
+function actorText(actor) {
+  if (actor.token_id !== undefined) {
+    return `token:${actor.token_id}`;
+  }
+  return actor.context === 'api_key' ? `api_key:${actor.id}` : actor.type;
+}
+
+/**
+ * Returns the microseconds since 1970 of a time in RFC 3339 with `Z`: a `Date` has only
+ * milliseconds.
+ * @param {string} time
+ * @returns {bigint}
+ */
+export function microseconds(time) {
+  const [, whole = time, fraction = ''] = /^(.*?)(?:\.(\d+))?Z$/.exec(time) ?? [];
+  return BigInt(Date.parse(`${whole}Z`)) * 1000n + BigInt(fraction.padEnd(6, '0').slice(0, 6));
+}
+
+/**
+ * Returns the hash of an entry, calculated from its content and the previous hash.
+ * @param {string} owner
+ * @param {AuditLog} entry
+ * @param {string} previous
+ * @returns {Promise<string>}
+ */
+export async function hashOf(owner, entry, previous) {
+  const text = new TextEncoder().encode(hashedText(owner, entry));
+  const input = new Uint8Array(32 + text.length);
+  input.set(fromHex(previous));
+  input.set(text, 32);
+  return hex(await crypto.subtle.digest('SHA-256', input));
+}
+
+/**
+ * Judges entries, in any order and with gaps. The result is by number.
+ * @param {string} owner
+ * @param {AuditLog[]} entries
+ * @returns {Promise<Map<number, Verdict>>}
+ */
+export async function verify(owner, entries) {
+  const byNumber = new Map(entries.map((entry) => [entry.certgate.number, entry.certgate.hash]));
+  byNumber.set(0, FIRST_PREVIOUS);
+  const judged = entries.map(async (entry) => {
+    const { number, hash } = entry.certgate;
+    const previous = byNumber.get(number - 1);
+    if (previous === undefined) {
+      return /** @type {[number, Verdict]} */ ([number, 'unlinked']);
+    }
+    const isIntact = (await hashOf(owner, entry, previous)) === hash;
+    return /** @type {[number, Verdict]} */ ([number, isIntact ? 'intact' : 'changed']);
+  });
+  return new Map(await Promise.all(judged));
+}
+
+/** Checks a whole log in parts, from its first entry on. */
+export class ChainCheck {
+  /** @param {string} owner */
+  constructor(owner) {
+    this.owner = owner;
+    /** The number of entries that are intact, which is the number of the last one. */
+    this.checked = 0;
+    this.head = FIRST_PREVIOUS;
+    /** @type {{number: number, problem: 'changed' | 'missing'} | null} the first broken entry */
+    this.broken = null;
+  }
+
+  /**
+   * Checks the next entries, which must be in the order of their numbers.
+   * @param {AuditLog[]} entries
+   */
+  async add(entries) {
+    for (const entry of entries) {
+      if (this.broken !== null) {
+        return;
+      }
+      const { number, hash } = entry.certgate;
+      if (number !== this.checked + 1) {
+        this.broken = { number: this.checked + 1, problem: 'missing' };
+      } else if ((await hashOf(this.owner, entry, this.head)) !== hash) {
+        this.broken = { number, problem: 'changed' };
+      } else {
+        this.checked = number;
+        this.head = hash;
+      }
+    }
+  }
+}
