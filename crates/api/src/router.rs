@@ -3,9 +3,10 @@
 use std::sync::LazyLock;
 
 use axum::Router;
-use axum::response::Response;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use http::Uri;
+use http::{Method, Uri, header};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,17 +21,30 @@ use crate::routes::{
 use crate::state::Api;
 use crate::{code, openapi, response};
 
-/// Returns the management API.
-pub fn management(api: Api) -> Router {
+/// The web console, which the listener of the management API serves too.
+pub struct Console {
+    /// The address of its first page.
+    pub path: &'static str,
+    /// Its files.
+    pub routes: Router<Api>,
+}
+
+/// Returns the management API, with the web console if there is one.
+pub fn management(api: Api, console: Option<Console>) -> Router {
     let (documented, _) = documented().split_for_parts();
     let router = documented
         .route("/openapi.json", get(openapi_document))
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
-        .route("/metrics", get(operations::metrics))
-        .fallback(no_route)
-        .method_not_allowed_fallback(no_method);
+        .route("/metrics", get(operations::metrics));
+    let router = match console {
+        Some(Console { path, routes }) => router
+            .merge(routes)
+            .fallback(move |request: Request| no_route_but_console(request, path)),
+        None => router.fallback(no_route),
+    };
     router
+        .method_not_allowed_fallback(no_method)
         .layer(RequestLayer::of_management(&api))
         .with_state(api)
 }
@@ -137,6 +151,17 @@ fn documented() -> OpenApiRouter<Api> {
 
 async fn no_route(uri: Uri) -> ApiError {
     ApiError::no_route(uri.path())
+}
+
+/// Sends a browser that opens the address of the API to the console.
+async fn no_route_but_console(request: Request, console: &'static str) -> Response {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let accept = request.headers().get_all(header::ACCEPT).iter();
+    let mut accept = accept.filter_map(|value| value.to_str().ok());
+    if is_read && request.uri().path() == "/" && accept.any(|text| text.contains("text/html")) {
+        return Redirect::to(console).into_response();
+    }
+    no_route(request.uri().clone()).await.into_response()
 }
 
 async fn no_method() -> ApiError {

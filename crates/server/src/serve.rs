@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use certgate_api::{Api, ApiParts};
+use certgate_api::{Api, ApiParts, Console};
 use certgate_service::{EMAIL_DEFAULT, FirstNames, Initialised, Service};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::{TcpListener, TcpSocket};
@@ -204,7 +204,11 @@ async fn serve(
         connections,
         idle_timeout: config.request_timeout,
     };
-    let router = certgate_api::management(api.clone());
+    let console = config.console.then(|| Console {
+        path: certgate_console::PATH,
+        routes: certgate_console::router(),
+    });
+    let router = certgate_api::management(api.clone(), console);
     let start = |name, socket, tls, router| {
         let answering = (config.trusted_proxies.clone(), config.documentation());
         Listener::start(&supervisor, name, socket, tls, router, limits, answering)

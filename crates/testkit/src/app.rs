@@ -83,7 +83,7 @@ impl Installed {
         change_api(&mut parts);
         let api = Api::new(parts);
         (
-            certgate_api::management(api.clone()),
+            certgate_api::management(api.clone(), None),
             certgate_api::responder(api),
             service,
         )

@@ -124,6 +124,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Address of the documentation, without a slash at the end.
     pub docs_url: Option<String>,
+    /// True if the management listener serves the web console too.
+    pub console: bool,
     /// Filter of log lines, in `tracing`'s syntax.
     pub log: String,
     /// Format of log lines.
@@ -232,6 +234,7 @@ impl Configuration for Config {
                         .to_owned()
                 })
             })?,
+            console: read.switch(Id::Console)?,
             log: read
                 .with(Id::Log, |text| {
                     match text.parse::<tracing_subscriber::EnvFilter>() {
@@ -323,6 +326,15 @@ impl Reader<'_> {
         self.0.text(key).map(PathBuf::from)
     }
 
+    fn switch(&self, key: Id) -> Result<bool, ConfigError> {
+        let read = self.with(key, |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("must be true or false".to_owned()),
+        })?;
+        Ok(read.unwrap_or_default())
+    }
+
     fn address(&self, key: Id) -> Result<SocketAddr, ConfigError> {
         let parsed = self.with(key, |text| {
             text.parse().map_err(|_| {
@@ -382,18 +394,12 @@ impl Reader<'_> {
     }
 
     fn management(&self, listen: SocketAddr) -> Result<Management, ConfigError> {
-        let allowed = self.with(Id::AllowCleartextManagement, |text| match text {
-            "true" => Ok(true),
-            "false" => Ok(false),
-            _ => Err("must be true or false".to_owned()),
-        })?;
+        let is_allowed = self.switch(Id::AllowCleartextManagement)?;
         match (self.path(Id::TlsCertificate), self.path(Id::TlsKey)) {
             (Some(certificate), Some(key)) => Ok(Management::Tls { certificate, key }),
             (Some(_), None) => Err(self.error(Id::TlsCertificate, "needs tls_key too")),
             (None, Some(_)) => Err(self.error(Id::TlsKey, "needs tls_certificate too")),
-            (None, None) if listen.ip().is_loopback() || allowed == Some(true) => {
-                Ok(Management::Cleartext)
-            }
+            (None, None) if listen.ip().is_loopback() || is_allowed => Ok(Management::Cleartext),
             (None, None) => Err(self.error(
                 Id::Listen,
                 "others can reach this address, and tokens would cross the network in clear text: \

@@ -27,6 +27,7 @@ pub enum Id {
     StopTimeoutSeconds,
     TrustedProxies,
     DocsUrl,
+    Console,
     Log,
     LogFormat,
 }
@@ -351,6 +352,16 @@ pub const SETTINGS: &[Setting] = &[
         changes: Changes::AtStart,
         help: "Address of the folder with certgate's documentation (errors.md), to which the \
                documentation_url of errors leads [default: none]",
+    },
+    Setting {
+        key: Id::Console,
+        name: "console",
+        shape: Shape::Switch,
+        given: Given::Anywhere,
+        default: Some("true"),
+        applies_to: AppliesTo::Server,
+        changes: Changes::AtStart,
+        help: "Serve the web console at /console/ on the address of the management API",
     },
     Setting {
         key: Id::Log,

@@ -1,0 +1,65 @@
+/** A real table, which becomes one card for each row on a narrow screen. */
+
+import { html, nothing, repeat } from '../../vendor/lit-html.js';
+
+/**
+ * @template T
+ * @typedef {object} Column
+ * @property {string} title The header of the column.
+ * @property {(row: T) => unknown} cell A text or a template.
+ * @property {boolean} [isNumber] Aligned to the right.
+ * @property {boolean} [isHeader] The cell that names the row.
+ * @property {string} [className] A class of each cell.
+ * @property {boolean} [hideTitle] The header is for screen readers only.
+ */
+
+/**
+ * @template T
+ * @param {object} options
+ * @param {string} options.caption Names the table for screen readers.
+ * @param {boolean} [options.showCaption]
+ * @param {readonly Column<T>[]} options.columns
+ * @param {readonly T[]} options.rows
+ * @param {(row: T) => unknown} options.key
+ * @param {(row: T) => boolean} [options.isSelected]
+ * @param {unknown} [options.empty] Shown instead of rows.
+ */
+export function table({ caption, showCaption = false, columns, rows, key, isSelected, empty }) {
+  if (rows.length === 0 && empty !== undefined) return empty;
+  return html`<table class="cards">
+    <caption class=${showCaption ? '' : 'unseen'}>${caption}</caption>
+    <thead>
+      <tr>
+        ${columns.map(
+          ({ title, isNumber, hideTitle }) =>
+            html`<th scope="col" class=${isNumber ? 'number' : ''}>
+              ${hideTitle ? html`<span class="unseen">${title}</span>` : title}
+            </th>`,
+        )}
+      </tr>
+    </thead>
+    <tbody>
+      ${repeat(
+        rows,
+        key,
+        (row) =>
+          html`<tr class=${isSelected?.(row) ? 'selected' : ''}>
+            ${columns.map((column) => cell(column, row))}
+          </tr>`,
+      )}
+    </tbody>
+  </table>`;
+}
+
+/**
+ * @template T
+ * @param {Column<T>} column
+ * @param {T} row
+ */
+function cell({ title, cell: content, isNumber, isHeader, className, hideTitle }, row) {
+  const classes = `${isNumber ? 'number ' : ''}${className ?? ''}`;
+  const label = hideTitle ? nothing : title;
+  return isHeader
+    ? html`<th scope="row" class=${classes} data-title=${label}>${content(row)}</th>`
+    : html`<td class=${classes} data-title=${label}>${content(row)}</td>`;
+}

@@ -1,0 +1,98 @@
+//! Compresses the files of the console, and names their folder after all of them.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+
+/// The files of the repository, seen from this crate.
+const FOLDER: &str = "../../console";
+
+/// The octets of the digest in the name of the folder: enough for a change never to repeat a name.
+const DIGEST_OCTETS: usize = 8;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> Result<()> {
+    println!("cargo::rerun-if-changed={FOLDER}");
+    let mut paths = Vec::new();
+    collect(Path::new(FOLDER), &mut paths)?;
+    paths.sort();
+
+    let mut digest = Sha256::new();
+    let mut files = Vec::new();
+    for path in &paths {
+        let name = path.strip_prefix(FOLDER)?.to_str().ok_or("not UTF-8")?;
+        let content = fs::read(path)?;
+        digest.update(format!("{name}\0{}\0", content.len()));
+        digest.update(&content);
+        files.push((name, content));
+    }
+    let digest: String = digest.finalize()[..DIGEST_OCTETS]
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    let mut table = format!("pub(crate) const DIGEST: &str = {digest:?};\n");
+    let mut entries = String::new();
+    for (number, (name, content)) in files.iter().enumerate() {
+        let gzip_path = out.join(format!("{number}.gz"));
+        if *name == "index.html" {
+            // Its references get the name of the folder. It has none itself.
+            let text = std::str::from_utf8(content)?.replace("=\"./", &format!("=\"{digest}/"));
+            fs::write(&gzip_path, compressed(text.as_bytes())?)?;
+            writeln!(
+                table,
+                "pub(crate) const INDEX: &[u8] = include_bytes!({gzip_path:?});"
+            )?;
+            continue;
+        }
+        fs::write(&gzip_path, compressed(content)?)?;
+        let media_type = media_type(name)?;
+        writeln!(
+            entries,
+            "    File {{ path: {name:?}, media_type: {media_type:?}, gzip: include_bytes!({gzip_path:?}) }},"
+        )?;
+    }
+    writeln!(table, "pub(crate) const FILES: &[File] = &[\n{entries}];")?;
+    fs::write(out.join("files.rs"), table)?;
+    Ok(())
+}
+
+/// Adds the files that browsers load. The others are for development.
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            if path.file_name().is_some_and(|name| name != "node_modules") {
+                collect(&path, found)?;
+            }
+        } else if let Some("html" | "css" | "js" | "svg") =
+            path.extension().and_then(|e| e.to_str())
+        {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn media_type(name: &str) -> Result<&'static str> {
+    Ok(match Path::new(name).extension().and_then(|e| e.to_str()) {
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => return Err(format!("{name}: give its kind of file a media type").into()),
+    })
+}
+
+fn compressed(content: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content)?;
+    Ok(encoder.finish()?)
+}
