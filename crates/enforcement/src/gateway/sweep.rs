@@ -52,9 +52,12 @@ fn cut_stale(gateway: &Gateway, stale: &mut HashSet<Arc<str>>) {
                 "the server has not confirmed the revocations for too long: requests get 503"
             );
         }
-        gateway
-            .table
-            .cut_where(|connection| new.contains(&connection.host).then_some(CutReason::Stale));
+        // A host may have become fresh since the look above. Its connections were admitted then.
+        gateway.table.cut_where(|connection| {
+            let host = active.hosts.get(&connection.host)?;
+            let is_stale = new.contains(&connection.host) && gateway.is_stale(host);
+            is_stale.then_some(CutReason::Stale)
+        });
     }
     for host in stale.difference(&now) {
         tracing::info!(host = &**host, "the revocations are confirmed again");
