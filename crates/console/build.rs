@@ -70,7 +70,8 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            if path.file_name().is_some_and(|name| name != "node_modules") {
+            let name = path.file_name().unwrap_or_default();
+            if name != "node_modules" && name != "tests" {
                 collect(&path, found)?;
             }
         } else if let Some("html" | "css" | "js" | "svg") =
