@@ -113,15 +113,40 @@ export async function verify(owner, entries) {
   return new Map(await Promise.all(judged));
 }
 
+/**
+ * A head of a log that a person stored: the number and hash of its last entry at that time.
+ * @typedef {{number: number, hash: string}} Head
+ */
+
+/**
+ * Reads a head as `certgate audit verify` prints it: ID of the log, number and hash.
+ * @param {string} text
+ * @param {string} owner `account:` or `user:`, and the ID of the log
+ * @returns {Head | null} `null` if the text is no head of this log
+ */
+export function headOf(text, owner) {
+  const found = /^([0-9a-f]{32}):(\d{1,15}):([0-9a-f]{64})$/i.exec(text.trim());
+  if (found === null || found[1]?.toLowerCase() !== owner.split(':')[1]) return null;
+  return { number: Number(found[2]), hash: String(found[3]).toLowerCase() };
+}
+
 /** Checks a whole log in parts, from its first entry on. */
 export class ChainCheck {
-  /** @param {string} owner */
-  constructor(owner) {
+  /**
+   * @param {string} owner
+   * @param {Head | null} [expected] The log must still have this entry.
+   */
+  constructor(owner, expected = null) {
     this.owner = owner;
+    this.expected = expected;
     /** The number of entries that are intact, which is the number of the last one. */
     this.checked = 0;
     this.head = FIRST_PREVIOUS;
-    /** @type {{number: number, problem: 'changed' | 'missing'} | null} the first broken entry */
+    /**
+     * The first problem. `other`: the hash of the expected entry is another one, because all hashes
+     * were calculated again. `short`: the log ends before the expected entry.
+     * @type {{number: number, problem: 'changed' | 'missing' | 'other' | 'short'} | null}
+     */
     this.broken = null;
   }
 
@@ -131,18 +156,25 @@ export class ChainCheck {
    */
   async add(entries) {
     for (const entry of entries) {
-      if (this.broken !== null) {
-        return;
-      }
+      if (this.broken !== null) return;
       const { number, hash } = entry.certgate;
       if (number !== this.checked + 1) {
         this.broken = { number: this.checked + 1, problem: 'missing' };
       } else if ((await hashOf(this.owner, entry, this.head)) !== hash) {
         this.broken = { number, problem: 'changed' };
+      } else if (number === this.expected?.number && hash !== this.expected.hash) {
+        this.broken = { number, problem: 'other' };
       } else {
         this.checked = number;
         this.head = hash;
       }
+    }
+  }
+
+  /** Ends the check after the last entry. */
+  end() {
+    if (this.broken === null && this.expected !== null && this.expected.number > this.checked) {
+      this.broken = { number: this.checked + 1, problem: 'short' };
     }
   }
 }

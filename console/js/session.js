@@ -82,6 +82,22 @@ export class Session extends EventTarget {
   }
 
   /**
+   * Continues with the new value of the same token.
+   * @param {string} token
+   */
+  replaceToken(token) {
+    this.#api.setToken(token);
+    if (sessionStorage.getItem(STORED_TOKEN) !== null) sessionStorage.setItem(STORED_TOKEN, token);
+  }
+
+  /** Reads the zones again, after one was created or deleted. */
+  async refreshZones() {
+    await this.#readZones();
+    this.zone = this.zones.find(({ id }) => id === this.zone?.id) ?? this.zones[0] ?? null;
+    this.dispatchEvent(new Event('change'));
+  }
+
+  /**
    * Returns true if the token has the permission, given by its name in the API.
    * @param {string} permission Such as `Client Certificates Revoke`.
    * @param {{ zone?: string | null, account?: string | null }} [place] Default: the chosen zone and

@@ -36,8 +36,8 @@ const shell = {
   noSuchZoneTitle: 'Zone not found',
   /** @type {(zone: string) => string} */
   noSuchZone: (zone) =>
-    `Your token does not see the zone ${zone} of this link. Sign in with another token, or choose ` +
-    'a page from the navigation.',
+    `Your token does not see the zone ${zone} of this link. Sign in with another token, or ` +
+    'choose a page from the navigation.',
   staleTitle: 'The console was updated',
   stale: 'The server has another version of the console now. Load it to continue.',
   reload: 'Load the new version',
@@ -88,6 +88,7 @@ const signIn = {
 
 /** Words that several pages show. */
 const common = {
+  actions: 'Actions',
   cancel: 'Cancel',
   close: 'Close',
   loading: 'Loading…',
@@ -146,30 +147,839 @@ const bulk = {
 
 const issue = {
   title: 'Issue a certificate',
+  source: 'Where does the key come from?',
+  sourceCsr: 'I have a certificate signing request (CSR)',
+  sourceCsrHint: 'The key stays on the machine that made the request.',
+  sourceKey: 'Create the key and the request in this browser',
+  sourceKeyHint: 'The private key never leaves the browser. You save it as a file.',
+  csr: 'Certificate signing request',
+  csrHint: 'Paste it, or drop the file here: PEM, Base64 or DER.',
+  chooseFile: 'Choose a file…',
+  fileTooLarge: 'The file is larger than 64 KiB. A request has less than 16 KiB.',
+  contents: 'In this request',
+  subject: 'Subject',
+  noSubject: 'Empty: the certificate names nobody',
+  /** @type {Record<string, string>} */
+  nameKinds: {
+    dns: 'DNS name',
+    email: 'E-mail address',
+    uri: 'URI',
+    ip: 'IP address',
+    other: 'Other name',
+  },
+  keyType: 'Key',
+  signature: 'Signature',
+  signatureValid: 'Made with this key',
+  signatureInvalidShort: 'Not made with this key',
+  signatureUnknown: 'This browser cannot verify it. The server does.',
+  signatureInvalid:
+    'The signature does not match the key: the file was changed, or signed with another key. ' +
+    'Create the request again.',
+  /** @type {Record<string, (value: string) => string>} */
+  problems: {
+    private_key: () =>
+      'This is a private key. It was not sent. Keep it on its machine, and paste the request ' +
+      '(BEGIN CERTIFICATE REQUEST) that belongs to it.',
+    too_large: (bytes) => `The request has ${bytes} bytes. At most 16,384 are accepted.`,
+    cut_off: () => 'A line -----BEGIN … or -----END … is missing. Paste the whole file.',
+    not_pem: () =>
+      'This is not a request. It begins with the line -----BEGIN CERTIFICATE REQUEST-----.',
+    several: () => 'There are several PEM blocks. Paste one request.',
+    wrong_label: (label) => `This is a ${label}, not a CERTIFICATE REQUEST.`,
+    not_base64: () => 'The lines between BEGIN and END are not Base64. Paste the file unchanged.',
+    malformed: () => 'The request is malformed. Create it again: openssl req -new does.',
+    trailing_bytes: () => 'Data follows the request in its block. Create the request again.',
+    signature_algorithm: (oid) =>
+      `The request is signed with an algorithm that is not accepted (${oid}). Use SHA-256 or ` +
+      'better.',
+    curve: (oid) => `The curve of the key is not accepted (${oid}). Use P-256, P-384 or P-521.`,
+    compressed_point: () =>
+      'The public key is a compressed point. Create the request with an uncompressed one.',
+    key_invalid: (kind) => `The public key is not a valid ${kind} key. Create a new key.`,
+    key_algorithm: (oid) =>
+      `The kind of the key is not accepted (${oid}). Use RSA, P-256, P-384, P-521 or Ed25519.`,
+    rsa_size: (bits) => `The RSA key has ${bits} bits. 2,048 to 8,192 are accepted.`,
+    rsa_exponent: () => 'The exponent of the RSA key is not accepted. Use 65537.',
+    subject_unreadable: (attribute) =>
+      `The subject’s ${attribute} cannot be read: its bytes are not text of its type.`,
+    control_character: (attribute) =>
+      `The subject’s ${attribute} has a control character. Create the request without it.`,
+  },
+  noCrypto:
+    'This browser creates keys only on pages that it loaded over HTTPS or from its own machine. ' +
+    'Open the console that way, or use the command below.',
+  commonNameHint: 'The name of the device or person, such as laptop-17.',
+  moreAttributes: 'More about the subject, other names',
+  countryHint: 'Two letters, such as CH.',
+  countryProblem: 'Use two letters, such as CH.',
+  emailProblem: 'Use an address in ASCII, such as ops@example.com.',
+  names: 'Subject alternative names',
+  namesHint:
+    'One in each line: a DNS name, an e-mail address or a URI. A certificate has those that the ' +
+    'rules of the zone permit.',
+  /** @type {(name: string) => string} */
+  namesProblem: (name) => `“${name}” has characters that such a name cannot have.`,
+  keyTypeHint: 'P-256 is right unless a device needs RSA.',
+  /** @type {Record<string, string>} */
+  keys: {
+    'P-256': 'P-256: fast, accepted everywhere',
+    'P-384': 'P-384',
+    'RSA-2048': 'RSA-2048: for old devices',
+    'RSA-3072': 'RSA-3072',
+    'RSA-4096': 'RSA-4096',
+  },
+  days: 'Valid for days',
+  daysHint: 'A whole number.',
+  daysProblem: 'Use a whole number from 1 to 36,600.',
+  until: 'until',
+  /** @type {(days: number) => string} */
+  usualDays: (days) => plural(days, 'day', 'days'),
+  /** @type {(zone: string) => string} */
+  rules: (zone) => `Issuance rules of ${zone}`,
+  noRules: 'None: every accepted request is issued, without subject alternative names.',
+  rulesLack:
+    'Your token may not read them (permission Zone Read). The server names a rule that your ' +
+    'request breaks.',
+  rulesLink: 'Show or change the rules',
+  action: 'Issue',
+  actionWithKey: 'Create the key and issue',
+  busy: 'Issuing…',
+  needCsr: 'Paste a request first.',
+  needName: 'Enter a name first.',
+  same: 'The same on the command line',
+  done: 'Issued. The certificate is valid now.',
+  keyWaits:
+    'Save the private key now. It exists only on this page, and is gone when you leave the page.',
+  keySaved:
+    'Check that your browser saved the private key. It is gone from this page when you leave it.',
+  saveKey: 'Save private key',
+  saveKeyAgain: 'Save private key again',
+  loseTitle: 'Lose the private key?',
+  loseBody: 'You have not saved it. Without it, nobody can use the certificate.',
+  loseAction: 'Go on without it',
+  expires: 'Expires',
+  signedBy: 'Signed by',
+  serial: 'Serial number',
+  id: 'ID',
+  saveCertificate: 'Save certificate',
+  saveChain: 'Save with CA certificate',
+  openCertificate: 'Open the certificate',
+  pem: 'Certificate in PEM',
+  another: 'Issue another one',
 };
 
 const authorities = {
   title: 'CAs',
+  managed: 'CAs that sign here',
+  managedHint:
+    'The active CA signs new certificates. Certificates of superseded CAs stay valid and can be ' +
+    'revoked.',
+  readOnly: 'To change CAs, your token needs the permission Account Settings Write.',
+  none: 'No CA yet',
+  noneHint: 'certgate creates one when you issue the first certificate. You can also prepare one.',
+  prepare: 'Prepare a new CA…',
+  prepareTitle: 'Prepare a new CA',
+  prepareAction: 'Prepare',
+  prepareHint:
+    'The new CA is published and does not sign yet. Enforcement points accept its certificates ' +
+    'within seconds. Give other proxies the CA bundle, then activate the CA.',
+  /** @type {(name: string) => string} */
+  prepared: (name) => `Prepared “${name}”. Activate it when every proxy has it.`,
+  request: 'Request for an offline root…',
+  requestTitle: 'Request for an offline root',
+  requestAction: 'Create key and request',
+  requestHint:
+    'certgate creates a key that stays on the server, and a request for its certificate. Sign ' +
+    'the request with your root CA, then import the certificate here.',
+  /** @type {(name: string) => string} */
+  requested: (name) => `Created the key and the request of “${name}”. Save the request below.`,
+  import: 'Import a CA…',
+  importTitle: 'Import a CA',
+  importAction: 'Import',
+  importHint:
+    'Bring an existing CA with its private key. Without a key, the certificate must be that of a ' +
+    'request below.',
+  importSigned: 'Import its certificate…',
+  importSignedTitle: 'Import the signed certificate',
+  /** @type {(name: string) => string} */
+  importSignedHint: (name) =>
+    `Paste the certificate that your root CA signed for “${name}”. The CA is then prepared: ` +
+    'activate it when every proxy has it.',
+  importWhen: 'When does it sign?',
+  importPrepared: 'Later: only prepare it',
+  importPreparedHint: 'Proxies get it first. You activate it afterwards.',
+  importActive: 'Now: make it the active CA',
+  importActiveHint: 'Proxies that do not have it yet reject new certificates.',
+  /** @type {(name: string, state: string) => string} */
+  imported: (name, state) => `Imported “${name}” (${state.toLowerCase()}).`,
+  caCertificate: 'Certificate of the CA',
+  caCertificateHint: 'PEM, alone or with the chain above it. You can drop the file here.',
+  caKey: 'Private key',
+  caKeyHint: 'PEM, not encrypted: PKCS #8, SEC 1 or PKCS #1. certgate stores it sealed.',
+  caKeyUnsafe:
+    'This page was not loaded over HTTPS, so a private key would travel in clear text. Open the ' +
+    'console over HTTPS or on the server’s machine to send one.',
+  chooseFile: 'Choose a file…',
+  tooLarge: 'The file is larger than 32 KiB: choose the PEM file of the certificate or key.',
+  bundle: 'Save the CA bundle',
+  sameList: 'The list and the bundle on the command line',
+  same: 'The same on the command line',
+  sameUploads: 'The list on the command line',
+  /** @type {(number: number) => string} */
+  retired: (number) => plural(number, 'retired CA', 'retired CAs'),
+  /** @type {Record<string, string>} */
+  states: {
+    prepared: 'Prepared',
+    active: 'Active',
+    superseded: 'Superseded',
+    retired: 'Retired',
+  },
+  /** @type {Record<string, string>} */
+  stateHints: {
+    prepared: 'Does not sign yet. Its certificates would be accepted.',
+    active: 'Signs new certificates.',
+    superseded: 'Signs no more. Its certificates are accepted.',
+    retired: 'Signs no more. Enforcement points reject its certificates.',
+  },
+  /** @type {Record<string, string>} */
+  algorithms: {
+    'P-256': 'P-256: fast, accepted everywhere',
+    'P-384': 'P-384',
+    'RSA-2048': 'RSA-2048: for old devices',
+    'RSA-3072': 'RSA-3072',
+    'RSA-4096': 'RSA-4096',
+    Ed25519: 'Ed25519: browsers do not accept it',
+  },
+  name: 'Name',
+  nameDefault: 'For people, and in the certificate. Empty: certgate makes one.',
+  nameOfRequest: 'Also the common name in the request. Empty: certgate makes one.',
+  nameOfImport: 'Empty: the common name of the certificate.',
+  nameOptional: 'For people. It may be empty.',
+  key: 'Key',
+  expires: 'Expires',
+  created: 'Created',
+  activate: 'Activate…',
+  activateAction: 'Activate',
+  retire: 'Retire…',
+  retireAction: 'Retire',
+  remove: 'Delete…',
+  removeAction: 'Delete',
+  certificate: 'Save certificate',
+  details: 'Details',
+  id: 'ID',
+  copyId: 'Copy the ID',
+  fingerprint: 'SHA-256 fingerprint',
+  publicUrl: 'Public address',
+  publishedEpoch: 'Published in epoch',
+  lists: 'Files for verifiers',
+  fullList: 'Full CRL',
+  listBundle: 'All CRLs in one PEM file',
+  caList: 'CRL of the CA itself',
+  certificateFile: 'Certificate in DER',
+  pem: 'Certificate in PEM',
+  /** @type {(name: string) => string} */
+  activateTitle: (name) => `Sign with “${name}”?`,
+  /** @type {(before: string | null) => string} */
+  activateHint: (before) =>
+    'From now on, this CA signs every new certificate. ' +
+    (before === null ? '' : `Certificates of “${before}” stay valid and can be revoked.`),
+  activateAnyway: 'Activate it anyway',
+  activateAnywayHint: 'Proxies without this CA reject new certificates until they have it.',
+  /** @type {(before: string) => string} */
+  activateUndo: (before) => `You can undo this: activate “${before}” again.`,
+  /** @type {(name: string) => string} */
+  activated: (name) => `“${name}” signs new certificates from now on.`,
+  points: 'Enforcement points',
+  noPoints:
+    'No enforcement points are registered. Make sure that every proxy has the CA bundle before ' +
+    'you activate this CA.',
+  pointsLack:
+    'Your token may not see the enforcement points (permission Enforcement Points Read), so this ' +
+    'page cannot say which are late. The server refuses if one is.',
+  hasCa: 'Has this CA',
+  lacksCa: 'Not yet',
+  silent: 'Silent',
+  seen: 'seen',
+  /** @type {(name: string) => string} */
+  retireTitle: (name) => `Stop trusting “${name}”?`,
+  retireHint:
+    'Enforcement points then reject every certificate of this CA. Remove it from other proxies ' +
+    'yourself. Its CRLs stay published.',
+  retireAnyway: 'Retire it even if its certificates can still be valid',
+  retireAnywayHint: 'Their holders are locked out. Without this, the server refuses in that case.',
+  retireUndo:
+    'You can undo this: activate the CA, with “Activate it anyway”, then the present CA again.',
+  /** @type {(name: string) => string} */
+  retiredDone: (name) => `Retired “${name}”. Enforcement points reject its certificates.`,
+  waiting: 'Requests that wait for a certificate',
+  waitingHint: 'Their keys are on the server. Import the certificate that your root CA signs.',
+  saveRequest: 'Save request',
+  /** @type {(name: string) => string} */
+  removeRequestTitle: (name) => `Delete the request of “${name}”?`,
+  removeRequestHint:
+    'Its private key is deleted too: a certificate that was signed for it cannot be imported any ' +
+    'more. You cannot undo this.',
+  /** @type {(name: string) => string} */
+  removed: (name) => `Deleted “${name}”.`,
+  uploaded: 'Uploaded certificates',
+  uploadedHint:
+    'CAs of others, whose client certificates your hostnames accept, and leaf certificates with ' +
+    'their keys. certgate signs nothing with them, and does not know their revocations.',
+  uploadedLacks:
+    'To see them, your token needs the permission Account: SSL and Certificates Read.',
+  noUploads: 'Nothing was uploaded',
+  upload: 'Upload…',
+  uploadTitle: 'Upload a certificate',
+  uploadAction: 'Upload',
+  /** @type {(name: string) => string} */
+  uploadedDone: (name) => `Uploaded “${name}”. Choose its hostnames on the page Hostnames.`,
+  kind: 'Kind',
+  isCa: 'CA',
+  isCaHint: 'Hostnames can accept the client certificates that it signed.',
+  isLeaf: 'Leaf certificate',
+  isLeafHint: 'One certificate with its private key.',
+  chain: 'Certificate',
+  chainHint: 'One to ten certificates of one chain in PEM, in any order.',
+  issuer: 'Issuer',
+  serial: 'Serial number',
+  signature: 'Signature',
+  uploadedOn: 'Uploaded',
+  /** @type {(name: string) => string} */
+  removeUploadTitle: (name) => `Delete the uploaded certificate “${name}”?`,
+  removeUploadHint:
+    'Remove it from the hostnames first: the server refuses while one uses it. You can upload it ' +
+    'again later.',
 };
 
 const hostnames = {
   title: 'Hostnames',
+  intro:
+    'At these hostnames, proxies ask clients for certificates. Each CA has a list. A hostname in ' +
+    'several lists accepts certificates of each of their CAs.',
+  managed: 'CAs that sign here',
+  none: 'No hostnames: proxies ask for certificates of this CA nowhere in this zone.',
+  add: 'Add hostnames',
+  /** @type {(zone: string, max: number) => string} */
+  addHint: (zone, max) =>
+    `${zone} or names below it, separated by blanks. At most ${count(max)} in a list.`,
+  addAction: 'Add',
+  added: 'Added.',
+  /** @type {(hostname: string) => string} */
+  removeLabel: (hostname) => `Remove ${hostname}`,
+  /** @type {(hostname: string) => string} */
+  removeTitle: (hostname) => `Remove “${hostname}”?`,
+  /** @type {(ca: string) => string} */
+  removeBody: (ca) =>
+    `Proxies then ask for no certificates of “${ca}” at this hostname. If no other CA lists it, ` +
+    'clients without a certificate may get in. You can add it again.',
+  removeAction: 'Remove',
+  removed: 'Removed.',
+  readOnly: 'To change the list, your token needs the permission SSL and Certificates Write.',
+  uploadsLack:
+    'To see the lists of uploaded CAs, your token needs the permission Account: SSL and ' +
+    'Certificates Read.',
+  same: 'The same on the command line',
+  sameBundle: 'The CAs of a hostname on the command line',
+  acceptedTitle: 'What each hostname accepts',
+  acceptedHint: 'Give a proxy that does not follow certgate the CAs of its hostname.',
+  hostname: 'Hostname',
+  accepts: 'Accepts certificates of',
+  acceptsNone: 'No CA: every client is refused',
+  save: 'Save CAs',
+  /** @type {(hostname: string) => string} */
+  saveLabel: (hostname) => `Save the CAs of ${hostname}`,
+  noHosts: 'No hostname of this zone asks for certificates',
 };
 
 const enforcement = {
   title: 'Enforcement points',
+  intro:
+    'Gateways and proxies that reject revoked certificates, and confirm each change. A change is ' +
+    'pending until each of them has confirmed it.',
+  none: 'No enforcement points',
+  noneHint: 'A gateway registers itself when it starts. The commands are below.',
+  name: 'Name',
+  status: 'Status',
+  /** @type {Record<string, string>} */
+  states: { current: 'Current', lagging: 'Lagging', silent: 'Silent' },
+  /** @type {Record<string, string>} */
+  stateHints: {
+    current: 'Has every change',
+    lagging: 'Changes wait for it',
+    silent: 'Changes do not wait for it',
+  },
+  covers: 'Ends for revoked clients',
+  /** @type {Record<string, string>} */
+  coverage: {
+    connections: 'open connections',
+    requests: 'each request',
+    handshakes: 'new connections only',
+  },
+  whenStale: 'Without contact',
+  /** @type {Record<string, string>} */
+  stale: { refuse: 'refuses every client', serve: 'serves with the last state' },
+  seen: 'Last seen',
+  details: 'Details',
+  id: 'ID',
+  copyId: 'Copy the ID',
+  registered: 'Registered',
+  lease: 'Lease, in seconds',
+  leaseHint: 'Longer without a confirmation: silent.',
+  forget: 'Forgotten after, in seconds',
+  forgetHint: 'Then certgate deletes it.',
+  /** @type {(number: number) => string} */
+  seconds: (number) => `${count(number)} s`,
+  acknowledged: 'Confirmed epoch',
+  /** @type {(own: number, last: number) => string} */
+  epochOf: (own, last) => `${count(own)} (latest change: ${count(last)})`,
+  /** @type {(number: number) => string} */
+  laggingNotice: (number) =>
+    `Changes wait for ${plural(number, 'enforcement point', 'enforcement points')}. They settle ` +
+    'when it confirms, or when its lease ends.',
+  /** @type {(number: number) => string} */
+  silentNotice: (number) =>
+    `${plural(number, 'enforcement point is', 'enforcement points are')} silent: start it again, ` +
+    'or delete it if it does not exist any more.',
+  register: 'Register one…',
+  registerTitle: 'Register an enforcement point',
+  registerHint:
+    'Gateways register themselves. Do this only for a program of yours that confirms changes ' +
+    'with the API: until it does, every change waits for its lease.',
+  registerAction: 'Register',
+  /** @type {(name: string) => string} */
+  registeredDone: (name) => `Registered “${name}”.`,
+  readOnly:
+    'To register or delete one, your token needs the permission Enforcement Points Write.',
+  remove: 'Delete…',
+  /** @type {(name: string) => string} */
+  removeTitle: (name) => `Delete the enforcement point “${name}”?`,
+  removeHint: 'Changes do not wait for it any more, and the list forgets it.',
+  removeAlive:
+    'It reported a moment ago. If it still runs, it registers itself again. Stop it first.',
+  removeAction: 'Delete',
+  /** @type {(name: string) => string} */
+  removed: (name) => `Deleted “${name}”.`,
+  start: 'Start one',
+  startHint: 'On the machine of the proxy, with a token of the role “proxy”:',
+  gateway: 'Gateway: a proxy of certgate',
+  authz: 'Authorisation service for another proxy',
+  follow: 'CRL files for nginx, HAProxy and others',
+  same: 'The same on the command line',
+  sameList: 'The list on the command line',
 };
 
 const tokens = {
   title: 'Tokens and roles',
+  one: 'Token',
+  owners: 'Owners of tokens',
+  ofUser: 'Tokens of the user',
+  ofAccount: 'Tokens of the account',
+  introOfUser:
+    'A token of the user works until it ends or is deleted. Give each program a token of its ' +
+    'own, with the smallest role that does its job.',
+  introOfAccount:
+    'A token of the account has permissions on this account and its zones only, and ends with it.',
+  /** @type {(permission: string) => string} */
+  readOnly: (permission) => `To create or change tokens, your token needs ${permission}.`,
+  none: 'No tokens',
+  create: 'Create token',
+  newTitle: 'Create a token',
+  name: 'Name',
+  nameHint: 'What uses it, such as “ci” or “gateway in Zurich”.',
+  needName: 'Enter a name first.',
+  status: 'Status',
+  /** @type {Record<string, string>} */
+  states: { active: 'Active', disabled: 'Disabled', expired: 'Expired' },
+  permissions: 'Permissions',
+  where: 'Where',
+  expires: 'Expires',
+  lastUsed: 'Last used',
+  thisToken: 'You are signed in with it',
+  hasRules: 'with issuance rules',
+  /** @type {(name: string) => string} */
+  denied: (name) => `not ${name}`,
+  /** @type {(number: number) => string} */
+  more: (number) => ` and ${count(number)} more`,
+  everyZone: 'every zone',
+  everyAccount: 'every account',
+  user: 'the user',
+  /** @type {(account: string) => string} */
+  zonesOf: (account) => `every zone of ${account}`,
+  /** @type {(account: string) => string} */
+  accountNamed: (account) => `account ${account}`,
+  role: 'Role',
+  /** @type {Record<string, string>} */
+  roles: {
+    issuer: 'Issuer',
+    operator: 'Operator',
+    auditor: 'Auditor',
+    proxy: 'Proxy',
+    admin: 'Administrator',
+  },
+  /** @type {Record<string, string>} */
+  roleHints: {
+    issuer: 'Issues client certificates, and reads none. For CI and enrolment.',
+    operator: 'Issues, reads, revokes and restores client certificates.',
+    auditor: 'Reads everything, and changes nothing.',
+    proxy: 'Reports for an enforcement point, such as a gateway.',
+    admin: 'Does everything, also creates tokens.',
+  },
+  custom: 'Choose permissions',
+  customHint: 'Write includes Read of the same name.',
+  /** @type {(number: number) => string} */
+  permissionsOfRole: (number) => plural(number, 'permission', 'permissions'),
+  permissionsProblem: 'Choose at least one permission.',
+  zonesProblem: 'Choose at least one zone.',
+  everywhere: 'Everywhere',
+  everywhereHint: 'Every account and zone, also those that are created later.',
+  wholeAccount: 'The whole account',
+  wholeAccountHint: 'Every zone of the account, also those that are created later.',
+  account: 'This account',
+  accountHint: 'The account of the zone that is chosen above, and every zone of it.',
+  someZones: 'Some zones',
+  someZonesHint: 'Permissions on accounts hold for the account of the chosen zone.',
+  zones: 'Zones',
+  expiresHint: 'A token that ends by itself does less harm when it is lost.',
+  /** @type {Record<string, string>} */
+  lifetimes: { '8h': 'In 8 hours', '7d': 'In 7 days', '90d': 'In 90 days', '365d': 'In a year' },
+  expiresDate: 'At a date',
+  expiresNever: 'Never',
+  expiresOn: 'End',
+  expiresEmpty: 'In your time zone. Empty: the token does not end.',
+  expiresProblem: 'Choose a time in the future.',
+  addresses: 'Addresses',
+  addressesHint: 'Addresses and networks that may use it, one in each line. Empty: all.',
+  anywhere: 'from everywhere',
+  butNot: 'but not from',
+  rulesSummary: 'Limit what it may issue',
+  rulesHint: 'The rules of the zone hold too.',
+  same: 'The same on the command line',
+  sameList: 'The list on the command line',
+  sameShow: 'The same with curl',
+  /** @type {(name: string) => string} */
+  created: (name) => `Created the token “${name}”.`,
+  secret: 'Secret value',
+  secretOnce: 'This is its value. certgate shows it now, and never again.',
+  secretCopy: 'Copy the value',
+  secretSave: 'Save as a file',
+  secretSaved: 'Saved.',
+  use: 'Programs read it from the variable CERTGATE_TOKEN, or send it in the header Authorization.',
+  useLabel: 'Use the token',
+  backToList: 'All tokens',
+  isOwn: 'You are signed in with this token.',
+  facts: 'Token',
+  id: 'ID',
+  copyId: 'Copy the ID',
+  createdOn: 'Created',
+  modifiedOn: 'Changed',
+  notBefore: 'Works from',
+  allows: 'Allowed:',
+  denies: 'Denied:',
+  change: 'Change…',
+  /** @type {(name: string) => string} */
+  changeTitle: (name) => `Change “${name}”`,
+  changeAction: 'Save',
+  changed: 'Saved the token.',
+  isActive: 'The token works',
+  isActiveHint: 'Without this, it is disabled. You can enable it again.',
+  replaces: 'Replace its permissions',
+  roll: 'New value…',
+  /** @type {(name: string) => string} */
+  rollTitle: (name) => `Replace the value of “${name}”?`,
+  rollHint:
+    'The old value stops working at once. Programs that use it need the new one. You cannot undo ' +
+    'this.',
+  rollOwn: 'This page continues with the new value.',
+  rollAction: 'Replace',
+  remove: 'Delete…',
+  /** @type {(name: string) => string} */
+  removeTitle: (name) => `Delete the token “${name}”?`,
+  removeHint: 'It stops working at once. You cannot undo this.',
+  removeOwn: 'You are signed in with it, so that you are signed out.',
+  removeAction: 'Delete',
+  /** @type {(name: string) => string} */
+  removed: (name) => `Deleted the token “${name}”.`,
+  lastToken: 'Do it although no other token can create tokens',
+  lastTokenHint:
+    'You can then create one only on the server’s machine: certgate token create --offline.',
+  key: 'API key for older clients',
+  keyHint:
+    'Clients that send X-Auth-Email and X-Auth-Key need it. It may do everything and never ends, ' +
+    'so prefer tokens. Your token needs every permission to create it.',
+  keyCreate: 'Create or replace the key…',
+  keyRemove: 'Delete the key…',
+  keyTitle: 'Create the API key?',
+  keyBody: 'An earlier key stops working at once.',
+  keyAction: 'Create',
+  /** @type {(email: string) => string} */
+  keyMade: (email) => `API key of ${email}`,
+  keyRemoveTitle: 'Delete the API key?',
+  keyRemoveBody: 'Clients that use it are refused at once.',
+  keyRemoved: 'Deleted the API key.',
 };
 
 const rules = {
   title: 'Issuance rules',
+  intro:
+    'Rules limit the certificates that are issued in this zone, for every token. A token can ' +
+    'have rules of its own too. An absent rule limits nothing.',
+  /** @type {(zone: string) => string} */
+  now: (zone) => `Rules of ${zone}`,
+  none: 'None: every accepted request is issued, without subject alternative names.',
+  change: 'Change the rules',
+  save: 'Save the rules',
+  saved: 'Saved. The rules hold for every certificate from now on.',
+  discard: 'Discard changes',
+  remove: 'Remove all rules…',
+  removeTitle: 'Remove all rules of the zone?',
+  removeBody: 'Tokens can then issue any name, for any time that the server permits.',
+  removeAction: 'Remove',
+  removed: 'Removed all rules.',
+  readOnly: 'To change the rules, your token needs the permission Zone Write.',
+  same: 'The same on the command line',
+  sameShow: 'Show them on the command line',
+  rulesFile: 'rules.json',
+  commonNames: 'Permitted common names',
+  commonNamesHint: 'One pattern in each line, such as build-*. The star stands for any text.',
+  lifetime: 'Longest lifetime',
+  lifetimeHint: 'Such as 8h, 90d or 12w. Empty: the maximum of the server.',
+  lifetimeProblem: 'Use a time of at least an hour, such as 8h, 90d or 12w.',
+  keyTypes: 'Permitted keys',
+  keyTypesHint: 'None chosen: every accepted key.',
+  rsaOfAnySize: 'RSA of any size',
+  perDay: 'Certificates a day',
+  perDayHint: 'In UTC. Counted from now on.',
+  perName: 'Active certificates of a name',
+  perNameHint: 'Unexpired ones with the same common name.',
+  numberProblem: 'Use a whole number of at least 1.',
+  attributesSummary: 'Required and forbidden parts of the subject',
+  required: 'Must have',
+  forbidden: 'Must not have',
+  /** @type {(names: string) => string} */
+  bothProblem: (names) => `Required and forbidden at once: ${names}. Choose one.`,
+  alternativeNames: 'Subject alternative names',
+  namesNone: 'Certificates have none',
+  namesOfZone: 'Those that the zone permits',
+  namesOfZoneHint: 'None, if this token has permitted common names.',
+  namesSome: 'Certificates have these',
+  namesSomeHint: 'Names of the request that match a pattern.',
+  /** @type {Record<string, string>} */
+  nameKinds: { dns: 'DNS names', email: 'E-mail addresses', uri: 'URIs', ip: 'IP addresses' },
+  /** @type {Record<string, string>} */
+  nameHints: {
+    dns: 'Such as *.ci.example.com',
+    email: 'Such as *@example.com',
+    uri: 'Such as spiffe://example.com/*',
+    ip: 'Such as 10.0.0.0/8',
+  },
+  beyond: 'A request with other names',
+  beyondDrop: 'is issued without them',
+  beyondReject: 'is refused',
+  broken: 'The server will refuse this request:',
+  changed: 'The certificate will differ from the request:',
+  /** @type {Record<string, string>} */
+  attributes: {
+    common_name: 'Common name',
+    country: 'Country',
+    state: 'State or province',
+    location: 'Location',
+    organization: 'Organization',
+    organizational_unit: 'Organizational unit',
+    email_address: 'E-mail address',
+    serial_number: 'Serial number of the device',
+    title: 'Title',
+    given_name: 'Given name',
+    surname: 'Surname',
+    user_id: 'User ID',
+    domain_component: 'Domain component',
+  },
+  /** @type {Record<string, (value: string, permitted: string) => string>} */
+  findings: {
+    'common_names.absent': (_, permitted) => `It needs a common name: ${permitted}.`,
+    'common_names.several': (value, permitted) =>
+      `It has ${value} common names. Use one of: ${permitted}.`,
+    'common_names.other': (value, permitted) =>
+      `The common name “${value}” is not permitted. Permitted: ${permitted}.`,
+    'active_per_name.absent': () => 'It needs a common name, because the zone counts them.',
+    'active_per_name.several': (value) => `It has ${value} common names. Use one.`,
+    'required_attributes.absent': (value) => `The subject has no ${value}, which is required.`,
+    'forbidden_attributes.present': (value) => `The subject has a ${value}, which is forbidden.`,
+    'key_types.other': (value, permitted) =>
+      `A ${value} key is not permitted. Permitted: ${permitted}.`,
+    'max_lifetime.longer': (value, permitted) =>
+      `${value} days are too long. At most ${permitted} are permitted.`,
+    'max_lifetime.shortened': (_, permitted) => `It ends ${permitted} after its start.`,
+    'alternative_names.rejected': (value) => `The name “${value}” is not permitted.`,
+    'alternative_names.dropped': (value) => `It will not have the name “${value}”.`,
+  },
+  sentences: {
+    corrupt: 'The stored rules are corrupt, and nothing is issued. Save new rules.',
+    /** @type {(names: string) => string} */
+    commonNames: (names) => `Common name: ${names}`,
+    /** @type {(types: string) => string} */
+    keyTypes: (types) => `Key: ${types}`,
+    /** @type {(time: string) => string} */
+    maxLifetime: (time) => `Lifetime: at most ${time}`,
+    /** @type {(attributes: string) => string} */
+    required: (attributes) => `The subject must have: ${attributes}`,
+    /** @type {(attributes: string) => string} */
+    forbidden: (attributes) => `The subject must not have: ${attributes}`,
+    /** @type {(number: number) => string} */
+    perDay: (number) => `At most ${plural(number, 'certificate', 'certificates')} a day`,
+    /** @type {(number: number) => string} */
+    perName: (number) =>
+      `At most ${plural(number, 'active certificate', 'active certificates')} of a name`,
+    /** @type {(names: string, isRefused: boolean) => string} */
+    alternativeNames: (names, isRefused) =>
+      `Alternative names: ${names || 'none'}. Others are ${isRefused ? 'refused' : 'left out'}.`,
+  },
 };
 
 const audit = {
   title: 'Audit log',
+  logs: 'Logs',
+  ofAccount: 'Log of the account',
+  ofUser: 'Log of the user',
+  intro:
+    'Every change, with its time, actor and address. Each entry is linked to the one before by ' +
+    'its hash, and your browser verifies what you see.',
+  since: 'From',
+  before: 'Before',
+  who: 'Who',
+  /** @type {Record<string, string>} */
+  actors: {
+    '': 'Everyone',
+    api_key: 'API key',
+    system: 'certgate itself',
+    offline: 'On the server, without a token',
+  },
+  certificateName: 'Certificate name or ID',
+  withoutIssue: 'Hide issued certificates',
+  /** @type {(id: string) => string} */
+  byToken: (id) => `By the token ${id}`,
+  /** @type {(id: string) => string} */
+  aboutCertificate: (id) => `About the certificate ${id}`,
+  onlyThis: 'Show only what this token did',
+  /** @type {(id: string) => string} */
+  deletedToken: (id) => `deleted token ${id.slice(0, 8)}…`,
+  number: 'No.',
+  time: 'Time',
+  what: 'What',
+  detail: 'Detail',
+  none: 'No entries',
+  nothingYet: 'None of the next 20,000 entries matches. You can search older ones.',
+  searchOn: 'Search older entries',
+  older: 'Older entries',
+  newest: 'Newest entries',
+  /** @type {Record<string, string>} */
+  verbs: {
+    issue: 'Issued',
+    adopt: 'Adopted',
+    revoke: 'Revoked',
+    reactivate: 'Restored',
+    create: 'Created',
+    update: 'Changed',
+    delete: 'Deleted',
+  },
+  /** @type {Record<string, string>} */
+  objects: {
+    client_certificate: 'certificate',
+    managed_authority: 'CA',
+    mtls_certificate: 'uploaded certificate',
+    hostname_associations: 'hostnames of zone',
+    zone: 'zone',
+    account: 'account',
+    enforcement_point: 'enforcement point',
+    api_token: 'token',
+    api_key: 'API key of user',
+    user: 'user',
+  },
+  /** @type {(zone: string) => string} */
+  inZone: (zone) => `in ${zone}`,
+  /** @type {Record<string, string>} */
+  verdicts: {
+    intact: 'Intact: its hash follows from its content and the entry before',
+    changed: 'Changed: its hash does not follow from its content and the entry before',
+    unlinked: 'Not verified: the entry before it is not on this page',
+  },
+  noCrypto:
+    'This browser verifies hashes only on pages that it loaded over HTTPS or from its own machine.',
+  /** @type {(number: number) => string} */
+  intact: (number) =>
+    number === 1 ? 'The entry is intact.' : `All ${count(number)} entries on this page are intact.`,
+  /** @type {(intact: number, unlinked: number) => string} */
+  partlyIntact: (intact, unlinked) =>
+    `${plural(intact, 'entry is', 'entries are')} intact. ${count(unlinked)} cannot be verified ` +
+    'here, because the filters hide the entry before. Check the whole log below.',
+  /** @type {(numbers: number[]) => string} */
+  changed: (numbers) =>
+    'These entries were changed, or the entry before them was replaced: ' +
+    `${list(numbers.map(String))}. Someone wrote to the database. Compare with a backup: ` +
+    'certgate audit verify --database.',
+  whole: 'Check the whole log',
+  wholeHint:
+    'Your browser reads every entry from the first one on, and calculates its hash.',
+  wholeAction: 'Check the whole log',
+  expected: 'A head that you stored',
+  expectedHint:
+    'Optional: ID, number and hash, as this check or certgate audit verify prints them. It ' +
+    'reveals an attacker who calculated all hashes again.',
+  notAHead: 'The stored head is not one of this log: it has the form ID:number:hash.',
+  stop: 'Stop',
+  checking: 'Checking',
+  /** @type {(number: number) => string} */
+  stopped: (number) => `Stopped. The first ${count(number)} entries are intact.`,
+  /** @type {(number: number, isExpected: boolean) => string} */
+  wholeIntact: (number, isExpected) =>
+    `${plural(number, 'entry: it is intact', 'entries: all are intact')}` +
+    (isExpected ? ', and the log still has the entry that you stored.' : '.'),
+  head: 'Head of the log',
+  headHint: 'Store it in another place, and compare with it later.',
+  /** @type {Record<string, (number: number) => string>} */
+  broken: {
+    changed: (number) => `Entry ${count(number)} was changed. The entries before it are intact.`,
+    missing: (number) => `Entry ${count(number)} is missing. The entries before it are intact.`,
+    other: (number) =>
+      `Entry ${count(number)} has another hash than the head that you stored: someone wrote the ` +
+      'log anew.',
+    short: (number) =>
+      `The log ends before entry ${count(number)}, and the head that you stored is later: ` +
+      'entries were removed.',
+  },
+  same: 'The same on the command line',
+  sameVerify: 'Verify on the server’s machine',
+};
+
+const zones = {
+  title: 'Zones',
+  intro: 'A zone is a domain with its own certificates, hostnames and issuance rules.',
+  search: 'Find a zone by a part of its name',
+  name: 'Name',
+  id: 'ID',
+  copyId: 'Copy the ID',
+  account: 'Account',
+  created: 'Created',
+  none: 'No zones',
+  create: 'Create a zone…',
+  createTitle: 'Create a zone',
+  createHint: 'certgate does not check that you own the domain.',
+  nameHint: 'A domain name, such as example.org.',
+  createAction: 'Create',
+  /** @type {(name: string) => string} */
+  createdDone: (name) => `Created the zone ${name}. Choose it above.`,
+  remove: 'Delete…',
+  /** @type {(name: string) => string} */
+  removeTitle: (name) => `Delete the zone “${name}”?`,
+  removeHint:
+    'Its lists of hostnames are deleted too. You cannot undo this. The server refuses it while ' +
+    'the zone has certificates that are not revoked.',
+  /** @type {(name: string) => string} */
+  typeName: (name) => `Type ${name} to confirm`,
+  removeAction: 'Delete the zone',
+  /** @type {(name: string) => string} */
+  removed: (name) => `Deleted the zone “${name}”.`,
+  same: 'The same on the command line',
+  sameList: 'The list on the command line',
 };
 
 export const text = {
@@ -187,4 +997,5 @@ export const text = {
   tokens,
   rules,
   audit,
+  zones,
 };

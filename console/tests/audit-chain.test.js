@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { ChainCheck, hashedText, microseconds, verify } from '../js/audit-chain.js';
+import { ChainCheck, headOf, hashedText, microseconds, verify } from '../js/audit-chain.js';
 
 /** @typedef {{owner: string, entries: import('../js/audit-chain.js').AuditLog[]}} Log */
 
@@ -91,4 +91,23 @@ test('the hashed text has the documented form', () => {
   assert.deepEqual(lines.slice(0, 2), [owner, '3']);
   assert.deepEqual(lines.slice(3, 7), ['system', '-', 'create', 'managed_authority']);
   assert.match(String(lines[7]), /^[0-9a-f]{32}$/);
+});
+
+test('a log whose hashes were calculated again differs from a stored head', async () => {
+  const { owner, entries } = ofAccount();
+  const last = /** @type {import('../js/audit-chain.js').AuditLog} */ (entries.at(-1));
+  const id = owner.slice('account:'.length);
+  const stored = `${id}:${last.certgate.number}:${last.certgate.hash}`;
+  const problemOf = async (/** @type {string} */ head, /** @type {typeof entries} */ log) => {
+    const check = new ChainCheck(owner, headOf(head, owner));
+    await check.add(log);
+    check.end();
+    return check.broken?.problem ?? null;
+  };
+  assert.equal(await problemOf(stored, entries), null);
+  const other = `${id}:${last.certgate.number}:${'3'.repeat(64)}`;
+  assert.equal(await problemOf(other, entries), 'other');
+  assert.equal(await problemOf(stored, entries.slice(0, -1)), 'short');
+  assert.equal(headOf('text', owner), null);
+  assert.equal(headOf(`${'0'.repeat(32)}:1:${'3'.repeat(64)}`, owner), null);
 });
