@@ -12,4 +12,18 @@ import { text } from './text.js';
 /** @type {Route[]} */
 export const routes = [
   { path: 'overview', nav: text.overview.title, load: () => import('./pages/overview.js') },
+  { path: 'issue', nav: text.issue.title, load: () => import('./pages/issue.js') },
+  { path: 'cas', nav: text.authorities.title, load: () => import('./pages/cas.js') },
+  { path: 'hostnames', nav: text.hostnames.title, load: () => import('./pages/hostnames.js') },
+  {
+    path: 'enforcement-points',
+    nav: text.enforcement.title,
+    load: () => import('./pages/enforcement-points.js'),
+  },
+  { path: 'rules', nav: text.rules.title, load: () => import('./pages/rules.js') },
+  { path: 'zones', nav: text.zones.title, load: () => import('./pages/zones.js') },
+  { path: 'tokens', nav: text.tokens.title, load: () => import('./pages/tokens.js') },
+  { path: 'tokens/new', load: () => import('./pages/new-token.js') },
+  { path: 'tokens/:id', load: () => import('./pages/token.js') },
+  { path: 'audit', nav: text.audit.title, load: () => import('./pages/audit.js') },
 ];
