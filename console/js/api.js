@@ -63,6 +63,7 @@ export class LostError extends Error {
  * @typedef {object} Options
  * @property {AbortSignal} [signal]
  * @property {boolean} [quiet] No note about retries, for work in the background.
+ * @property {boolean} [isOnce] The caller repeats the request itself: every failure is an error.
  * @property {string} [idempotencyKey] Makes a POST of a certificate repeatable: docs/retries.md.
  */
 
@@ -223,7 +224,7 @@ export class Api {
    * @param {Options} [options]
    */
   async #send(method, target, body, options = {}) {
-    const { signal, quiet = false } = options;
+    const { signal, quiet = false, isOnce = false } = options;
     let busy = 0;
     for (let lost = 0; ; ) {
       /** @type {Response} */
@@ -245,7 +246,7 @@ export class Api {
       const error = await failure(response);
       signal?.throwIfAborted();
       const mayRepeat = response.headers.get('x-should-retry') !== 'false';
-      const isBusy = response.status === 429 || response.status === 503;
+      const isBusy = !isOnce && (response.status === 429 || response.status === 503);
       if (isBusy && mayRepeat && busy < BUSY_RETRIES_MAX) {
         const seconds = error.retryAfter ?? RETRY_AFTER_SECONDS_DEFAULT;
         if (seconds <= RETRY_AFTER_SECONDS_MAX) {
@@ -315,7 +316,7 @@ export function shellQuoted(word) {
  * @param {Options} [options]
  */
 function isRepeatable(method, options) {
-  return method !== 'POST' || options?.idempotencyKey !== undefined;
+  return !options?.isOnce && (method !== 'POST' || options?.idempotencyKey !== undefined);
 }
 
 /** @param {number} times */

@@ -49,6 +49,15 @@
  * @property {CertificateStatus} status
  * @property {number} validity_days
  *
+ * @typedef {object} CertificateEvent
+ * @property {'issued' | 'revoked' | 'restored' | 'settled'} action
+ * @property {string} at
+ * @property {{ type: string, id: string | null, name: string | null }} actor
+ * @property {string | null} address
+ * @property {string | null} reason
+ * @property {number | null} audit_entry
+ * @property {number | null} epoch
+ *
  * @typedef {object} DayCount
  * @property {string} date Such as `2026-12-01`, a day in UTC.
  * @property {number} count

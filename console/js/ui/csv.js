@@ -1,7 +1,11 @@
 /** CSV (RFC 4180) that no spreadsheet takes for a formula. */
 
-/** First characters that make a spreadsheet compute a cell. */
-const FORMULA = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+/**
+ * A character that makes a spreadsheet compute a cell, also in its full width: at the beginning, or
+ * after a character that a spreadsheet with other settings takes for the end of a cell. Blanks are
+ * skipped, as spreadsheets do.
+ */
+const FORMULA = /(^|[;,|"\t\r\n])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/g;
 
 /** @param {readonly (string | number)[]} cells */
 export function csvLine(cells) {
@@ -11,7 +15,5 @@ export function csvLine(cells) {
 /** @param {string | number} value */
 function csvCell(value) {
   if (typeof value === 'number') return String(value);
-  // Spreadsheets skip blanks before they look for a formula.
-  const text = FORMULA.test(value.trimStart()) || FORMULA.test(value) ? `'${value}` : value;
-  return `"${text.replaceAll('"', '""')}"`;
+  return `"${value.replace(FORMULA, "$1$2'").replaceAll('"', '""')}"`;
 }

@@ -3,6 +3,12 @@
 import { html, nothing, repeat } from '../../vendor/lit-html.js';
 
 /**
+ * @typedef {object} Sort
+ * @property {'asc' | 'desc' | null} direction The present order; `null`: another column has it.
+ * @property {() => void} toggle
+ */
+
+/**
  * @template T
  * @typedef {object} Column
  * @property {string} title The header of the column.
@@ -11,6 +17,8 @@ import { html, nothing, repeat } from '../../vendor/lit-html.js';
  * @property {boolean} [isHeader] The cell that names the row.
  * @property {string} [className] A class of each cell.
  * @property {boolean} [hideTitle] The header is for screen readers only.
+ * @property {unknown} [head] A template in the place of the header.
+ * @property {Sort} [sort] The column can order the list.
  */
 
 /**
@@ -30,12 +38,7 @@ export function table({ caption, showCaption = false, columns, rows, key, isSele
     <caption class=${showCaption ? '' : 'unseen'}>${caption}</caption>
     <thead>
       <tr>
-        ${columns.map(
-          ({ title, isNumber, hideTitle }) =>
-            html`<th scope="col" class=${isNumber ? 'number' : ''}>
-              ${hideTitle ? html`<span class="unseen">${title}</span>` : title}
-            </th>`,
-        )}
+        ${columns.map(header)}
       </tr>
     </thead>
     <tbody>
@@ -49,6 +52,24 @@ export function table({ caption, showCaption = false, columns, rows, key, isSele
       )}
     </tbody>
   </table>`;
+}
+
+/** @param {Column<any>} column */
+function header({ title, isNumber, hideTitle, head, sort, className }) {
+  const order = { asc: 'ascending', desc: 'descending' };
+  const symbol = { asc: '▲', desc: '▼' };
+  const direction = sort?.direction;
+  const words = hideTitle ? html`<span class="unseen">${title}</span>` : title;
+  const button = html`<button class="sort" @click=${sort?.toggle}>
+    ${title} <span aria-hidden="true">${direction ? symbol[direction] : '↕'}</span>
+  </button>`;
+  return html`<th
+    scope="col"
+    class=${`${isNumber ? 'number ' : ''}${className ?? ''}`}
+    aria-sort=${direction ? order[direction] : nothing}
+  >
+    ${head ?? (sort ? button : words)}
+  </th>`;
 }
 
 /**

@@ -33,6 +33,22 @@ export function when(time, precision = 'minute') {
 }
 
 /**
+ * A time in words, for labels that are not templates.
+ * @param {Date} date
+ */
+export function timeWords(date) {
+  return ABSOLUTE.format(date);
+}
+
+/**
+ * A day in words.
+ * @param {Date} date
+ */
+export function dayWords(date) {
+  return DAY.format(date);
+}
+
+/**
  * A time as a distance from now, such as "in 3 days".
  * @param {string} time RFC 3339.
  */
