@@ -12,6 +12,13 @@ import { text } from './text.js';
 /** @type {Route[]} */
 export const routes = [
   { path: 'overview', nav: text.overview.title, load: () => import('./pages/overview.js') },
+  {
+    path: 'certificates',
+    nav: text.certificates.title,
+    load: () => import('./pages/certificates.js'),
+  },
+  { path: 'certificates/:id', load: () => import('./pages/certificate.js') },
+  { path: 'bulk', nav: text.bulk.title, load: () => import('./pages/bulk.js') },
   { path: 'issue', nav: text.issue.title, load: () => import('./pages/issue.js') },
   { path: 'cas', nav: text.authorities.title, load: () => import('./pages/cas.js') },
   { path: 'hostnames', nav: text.hostnames.title, load: () => import('./pages/hostnames.js') },

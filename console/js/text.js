@@ -135,14 +135,388 @@ const overview = {
 
 const certificates = {
   title: 'Certificates',
+  search: 'Search certificates',
+  placeholder: 'Name, serial number, fingerprint, ID or pasted certificate',
+  status: 'Status',
+  statuses: {
+    active: 'Active',
+    pending_revocation: 'Being revoked',
+    revoked: 'Revoked',
+    pending_reactivation: 'Being restored',
+    all: 'All',
+  },
+  filters: 'Dates and CA',
+  issue: 'Issue…',
+  authority: 'CA',
+  anyAuthority: 'Any CA',
+  times: { expires: 'Expires', issued: 'Issued', revoked: 'Revoked' },
+  from: 'From',
+  until: 'Until',
+  /** @type {(days: number) => string} */
+  days: (days) => {
+    if (days === -1) return 'Today';
+    return days > 0 ? `Next ${days} days` : `Last ${-days} days`;
+  },
+  expired: 'Already expired',
+  chip: {
+    /** @type {(parameter: string, value: string) => string} */
+    name: (parameter, value) => {
+      const verbs = {
+        common_name: 'is',
+        'common_name.startswith': 'begins with',
+        'common_name.contains': 'contains',
+      };
+      return `Name ${verbs[/** @type {keyof typeof verbs} */ (parameter)]} “${value}”`;
+    },
+    /** @type {(value: string) => string} */
+    id: (value) => `ID begins with ${value}`,
+    /** @type {(value: string) => string} */
+    serial: (value) => `Serial number ${value}`,
+    /** @type {(value: string) => string} */
+    fingerprint: (value) => `Fingerprint ${value}`,
+    /** @type {(value: string) => string} */
+    authority: (value) => `CA ${value}`,
+    /** @type {(kind: 'expires' | 'issued' | 'revoked', begin: string, end: string) => string} */
+    times: (kind, begin, end) =>
+      [certificates.times[kind], begin, end].filter(Boolean).join(' '),
+    /** @type {(day: string) => string} */
+    from: (day) => `from ${day}`,
+    /** @type {(day: string) => string} */
+    until: (day) => `until ${day}`,
+    /** @type {(time: string) => string} */
+    after: (time) => `after ${time}`,
+    /** @type {(time: string) => string} */
+    before: (time) => `before ${time}`,
+  },
+  containInstead: 'Show names that contain it, too',
+  problem: {
+    privateKey:
+      'This is a private key, not a certificate. The console removed it, and did not send it. ' +
+      'Paste the certificate: the text from BEGIN CERTIFICATE to END CERTIFICATE.',
+    request:
+      'This is a certificate request, not a certificate. Search for the name in it, or issue a ' +
+      'certificate for it on the page “Issue a certificate”.',
+    malformed:
+      'This certificate is incomplete or malformed. Copy it again, from the line BEGIN CERTIFICATE ' +
+      'to the line END CERTIFICATE.',
+    tooLong: 'This text is longer than any name or certificate. Paste one certificate only.',
+    star: 'A * may stand at the end of a name, or at both ends: laptop-* or *top*.',
+  },
+  pastedFound: 'This is the certificate that you pasted.',
+  pastedUnknown: 'This zone has no certificate with the serial number of the one that you pasted.',
+  pastedOther:
+    'A certificate of this zone has the same serial number, but it is not the one that you pasted: ' +
+    'another CA signed that one.',
+  open: 'Open it',
+  selection: 'Chosen certificates',
+  /** @type {(number: number) => string} */
+  selected: (number) => `${count(number)} chosen`,
+  revoke: 'Revoke…',
+  restore: 'Restore…',
+  mayNotChange:
+    'Your token lacks a permission to change them: Client Certificates Revoke or Restore.',
+  clear: 'Choose none',
+  export: 'Export CSV',
+  exporting: 'Writing the file',
+  exported: 'The file is complete',
+  changing: 'The certificates change faster than they can be listed. Try again later.',
+  perPage: 'Per page',
+  bulk: 'Bulk action…',
+  choose: 'Choose',
+  choosePage: 'Choose all on this page',
+  /** @type {(name: string) => string} */
+  chooseOne: (name) => `Choose ${name}`,
+  /** @type {(max: number) => string} */
+  tooManyChosen: (max) =>
+    `You can choose ${count(max)} certificates. For more, use a bulk action on a search.`,
+  name: 'Name',
+  expires: 'Expires',
+  issued: 'Issued',
+  serial: 'Serial number',
+  /** @type {(total: number, isCapped: boolean) => string} */
+  found: (total, isCapped) =>
+    isCapped
+      ? `More than ${count(total)} certificates`
+      : plural(total, 'certificate', 'certificates'),
+  /** @type {(number: number) => string} */
+  someFound: (number) => `${plural(number, 'certificate', 'certificates')} found so far`,
+  /** @type {(number: number) => string} */
+  others: (number) => `Show ${plural(number, 'other', 'others')} with another status`,
+  searchingOn: 'Nothing found yet. The server continues to search…',
+  stoppedEarly:
+    'The server stopped at its limit of work: it may have more matches. Continue the search, or ' +
+    'add a condition to make it shorter.',
+  continueSearch: 'Continue the search',
+  /** @type {(max: number) => string} */
+  capped: (max) =>
+    `More than ${count(max)} certificates match. The pages have the first ${count(max)} of them. ` +
+    'Add a condition to see the others. An export and a bulk action have all of them.',
+  /** @type {(max: number) => string} */
+  beyond: (max) =>
+    `The pages of a search end after ${count(max)} matches. Add a condition to see the others.`,
+  /** @type {(max: number) => string} */
+  tooManyToOrder: (max) =>
+    `More than ${count(max)} certificates match, too many for this order. Add a condition, such as ` +
+    'the beginning of the name, or use the usual order.',
+  usualOrder: 'Usual order',
+  again: 'Try again',
+  noSuchPage: 'The list ends before this page',
+  /** @type {(status: string, isAll: boolean) => string} */
+  noMatch: (status, isAll) =>
+    isAll ? 'No certificate matches' : `No certificate with the status “${status}” matches`,
+  noMatchHint: 'The search looked at names, IDs, serial numbers and fingerprints.',
+  removeFilters: 'Remove all filters',
+  noneActive: 'This zone has no active certificate',
+  noneOfStatus: 'No certificate has this status',
 };
 
 const certificate = {
   title: 'Certificate',
+  toList: '← All certificates',
+  missing: 'This zone has no certificate with this ID',
+  fields: 'Certificate',
+  history: 'History',
+  decoded: 'Decoded from the certificate',
+  files: 'Files',
+  why: 'Why?',
+  /** @type {Record<string, { label: string, hint: string }>} */
+  reasons: {
+    hold: { label: 'Not sure yet, or only for a while', hint: 'For example, a laptop is missing.' },
+    deviceLost: { label: 'Device lost or stolen', hint: 'It will not come back.' },
+    keyStolen: { label: 'Key stolen or copied', hint: 'Someone else may have the private key.' },
+    replaced: { label: 'Replaced', hint: 'The holder has a newer certificate.' },
+    notUsed: { label: 'No longer used', hint: 'The device or service was shut down.' },
+    left: { label: 'Holder left or moved', hint: 'The names in the certificate are not true now.' },
+    notAllowed: { label: 'Not allowed any more', hint: 'The holder lost the right to access.' },
+    caStolen: { label: 'Key of the CA stolen', hint: 'The CA itself is not trusted any more.' },
+    other: { label: 'Another reason', hint: '' },
+  },
+  canBeUndone: 'can be undone',
+  isFinal: 'final',
+  undoBefore: 'You can undo this: the certificate is put on hold, and you can restore it later.',
+  finalBefore: 'You CANNOT undo this: the revocation is final. The holder needs a new certificate.',
+  /** @type {(reason: string) => string} */
+  reasonWords: (reason) => {
+    const all = {
+      certificateHold: 'on hold',
+      keyCompromise: 'key stolen or device lost',
+      superseded: 'replaced',
+      cessationOfOperation: 'no longer used',
+      affiliationChanged: 'holder left or moved',
+      privilegeWithdrawn: 'not allowed any more',
+      cACompromise: 'key of the CA stolen',
+      unspecified: 'no reason given',
+    };
+    return all[/** @type {keyof typeof all} */ (reason)] ?? reason;
+  },
+  /** @type {(isExpired: boolean) => string} */
+  expires: (isExpired) => (isExpired ? 'expired' : 'expires'),
+  revoke: 'Revoke…',
+  makeFinal: 'Make the revocation final…',
+  restore: 'Restore',
+  /** @type {(name: string) => string} */
+  revokeTitle: (name) => `Revoke ${name}`,
+  revokeNow: 'Revoke',
+  revokeFinally: 'Revoke for good',
+  /** @type {(permissions: readonly string[]) => string} */
+  lacks: (permissions) => `Your token may not do more here: it lacks ${list(permissions)}.`,
+  cannotUndo: 'This revocation is final. To give access again, issue a new certificate.',
+  /** @type {(isFinal: boolean) => string} */
+  revoked: (isFinal) =>
+    isFinal
+      ? 'Revoked for good. OCSP says so from now on.'
+      : 'Revoked and put on hold. OCSP says so from now on. To undo it, restore the certificate.',
+  restored: 'Restored. OCSP says so from now on.',
+  restoreCommand: 'Restore on the command line',
+  revokeCommand: 'The same on the command line',
+  readCommand: 'Read it on the command line',
+  refusing: 'Where it is refused',
+  admitting: 'Where it is admitted',
+  pending: 'The change is durable. It is not yet in every list and at every enforcement point.',
+  /** @type {(isRevocation: boolean) => string} */
+  settled: (isRevocation) =>
+    isRevocation
+      ? 'Settled: every revocation list has it, and every live enforcement point refuses it.'
+      : 'Settled: no revocation list has it any more, and every live enforcement point admits it.',
+  pointsHidden: 'Your token may not see the enforcement points (Enforcement Points Read).',
+  noPoints: 'The account has no enforcement points: only CRLs and OCSP report the change.',
+  point: 'Enforcement point',
+  pointState: 'State',
+  after: 'Within',
+  covers: 'Covers',
+  seen: 'Last seen',
+  refuses: 'Refuses it',
+  admits: 'Admits it',
+  waiting: 'Has not confirmed yet',
+  silent: 'Silent: the change does not wait for it',
+  /** @type {(seconds: number) => string} */
+  seconds: (seconds) => `${seconds.toFixed(1)} s`,
+  /** @type {(word: string) => string} */
+  coverage: (word) => {
+    const all = {
+      connections: 'open connections',
+      requests: 'every request',
+      handshakes: 'new connections',
+    };
+    return all[/** @type {keyof typeof all} */ (word)] ?? word;
+  },
+  commonName: 'Name (CN)',
+  organization: 'Organization (O)',
+  organizationalUnit: 'Unit (OU)',
+  location: 'Location (L)',
+  region: 'State (ST)',
+  country: 'Country (C)',
+  validFrom: 'Valid from',
+  validTo: 'Valid until',
+  validity: 'Validity',
+  /** @type {(number: number) => string} */
+  days: (number) => plural(number, 'day', 'days'),
+  authority: 'CA',
+  id: 'ID',
+  serial: 'Serial number',
+  fingerprint: 'Fingerprint (SHA-256)',
+  ski: 'Subject key ID',
+  signature: 'Signed with',
+  subject: 'Subject',
+  issuer: 'Issuer',
+  key: 'Key',
+  critical: 'critical',
+  /** @type {(name: string) => string} */
+  extension: (name) => {
+    const all = {
+      subjectKeyIdentifier: 'Subject key ID',
+      authorityKeyIdentifier: 'Key ID of the CA',
+      keyUsage: 'Key usage',
+      extKeyUsage: 'Extended key usage',
+      basicConstraints: 'Basic constraints',
+      subjectAltName: 'Alternative names',
+      cRLDistributionPoints: 'Revocation list',
+      authorityInfoAccess: 'OCSP and CA',
+      certificatePolicies: 'Policies',
+    };
+    return all[/** @type {keyof typeof all} */ (name)] ?? name;
+  },
+  notDecoded: 'The console cannot decode this certificate.',
+  downloadPem: 'Download certificate',
+  downloadChain: 'Download with CA',
+  downloadCsr: 'Download request',
+  copyPem: 'Copy the certificate as PEM',
+  showPem: 'Show PEM',
+  noChain: 'The account has no managed CA with the ID of this certificate’s CA.',
+  /** @type {(title: string) => string} */
+  copyField: (title) => `Copy: ${title}`,
+  /** @type {(number: number) => string} */
+  allEvents: (number) => `Show all ${count(number)} events`,
+  /** @type {(action: string) => string} */
+  action: (action) => {
+    const all = {
+      issued: 'Issued',
+      revoked: 'Revoked',
+      restored: 'Restored',
+      settled: 'Settled everywhere',
+    };
+    return all[/** @type {keyof typeof all} */ (action)] ?? action;
+  },
+  /** @type {(type: string) => string} */
+  actor: (type) => {
+    const all = {
+      token: 'by the token',
+      api_key: 'by the API key of',
+      system: 'by certgate itself',
+      offline: 'on the server’s machine',
+    };
+    return all[/** @type {keyof typeof all} */ (type)] ?? type;
+  },
+  /** @type {(number: number) => string} */
+  entry: (number) => `audit entry ${count(number)}`,
 };
 
 const bulk = {
   title: 'Bulk action',
+  steps: ['Search', 'Preview', 'Progress', 'Result'],
+  action: 'Action',
+  actions: { revoke: 'Revoke', restore: 'Restore' },
+  intro: 'Find the certificates first. Nothing changes before you have seen and confirmed the list.',
+  /** @type {(number: number, isCapped: boolean) => string} */
+  matches: (number, isCapped) =>
+    `${isCapped ? 'More than ' : ''}${plural(number, 'certificate matches', 'certificates match')}`,
+  someMatch: 'Some certificates match. The preview finds all of them.',
+  noMatch: 'No certificate matches that this action changes',
+  preview: 'Preview',
+  listing: 'Making the list',
+  /** @type {(number: number) => string} */
+  listed: (number) => `${plural(number, 'certificate', 'certificates')} so far`,
+  selectionGone: 'The chosen certificates are not known any more. Choose them again.',
+  toList: 'Choose certificates',
+  /** @type {(number: number) => string} */
+  leftOut: (number) =>
+    `${plural(number, 'chosen certificate is', 'chosen certificates are')} left out, because the ` +
+    'action does not change certificates with their status.',
+  /** @type {(action: 'revoke' | 'restore', number: number) => string} */
+  previewTitle: (action, number) =>
+    `${bulk.actions[action]} ${plural(number, 'certificate', 'certificates')}?`,
+  conditions: 'Conditions',
+  /** @type {(number: number) => string} */
+  chosen: (number) => `${plural(number, 'certificate', 'certificates')} chosen one by one`,
+  first: 'The first of them',
+  /** @type {(number: number) => string} */
+  more: (number) => `and ${count(number)} more`,
+  showAll: 'Show them all',
+  points: 'Enforcement points that enforce the change',
+  back: 'Back to the search',
+  /** @type {(number: number, action: 'revoke' | 'restore') => string} */
+  confirm: (number, action) =>
+    `Type the number of certificates (${count(number)}) to ${action} them`,
+  /** @type {(action: 'revoke' | 'restore', number: number) => string} */
+  start: (action, number) =>
+    `${bulk.actions[action]} ${plural(number, 'certificate', 'certificates')}`,
+  wrongNumber: 'This is not the number of certificates in the list.',
+  restoreBefore: 'You can undo this: the certificates can be revoked again.',
+  finalRestore: 'Certificates that were revoked for a final reason stay revoked.',
+  leave: 'Leaving the page stops the action. The certificates that were not changed stay as they are.',
+  running: { revoke: 'Revoking', restore: 'Restoring' },
+  busy: 'The server is busy. The action continues when it answers.',
+  lost: 'The server does not answer. The action continues when it answers, with exactly those left.',
+  stopped: 'Stopped. Nothing more is sent.',
+  stop: 'Stop',
+  resume: 'Continue',
+  /** @type {(seconds: number) => string} */
+  remaining: (seconds) =>
+    seconds < 90 ? `about ${count(Math.ceil(seconds))} s left` : `about ${count(Math.ceil(seconds / 60))} min left`,
+  done: { revoke: 'Revoked', restore: 'Restored' },
+  unchanged: { revoke: 'Revoked before', restore: 'Restored before' },
+  failed: 'Refused by the server',
+  left: 'Left',
+  /** @type {(action: 'revoke' | 'restore', number: number) => string} */
+  finished: (action, number) =>
+    `${plural(number, 'certificate', 'certificates')} ${action === 'revoke' ? 'revoked' : 'restored'}.`,
+  where: { revoke: 'Where they are refused', restore: 'Where they are admitted' },
+  problems: 'Refused certificates',
+  problem: 'Answer of the server',
+  /** @type {(number: number) => string} */
+  undo: (number) => `Undo: ${plural(number, 'certificate', 'certificates')}`,
+  undoTitle: 'Undo this action?',
+  /** @type {(action: 'revoke' | 'restore', number: number) => string} */
+  undoBody: (action, number) =>
+    `${action === 'revoke' ? 'Restores' : 'Revokes'} exactly the ` +
+    `${plural(number, 'certificate', 'certificates')} that this action changed, and no other.`,
+  undoFinal: 'You cannot undo this action, because its reason is final.',
+  undoAction: 'Undo',
+  again: 'Another bulk action',
+  save: 'Save the record',
+  saveHint:
+    'The file has the list and the outcome of each certificate. Open it here, or give it to ' +
+    'certgate, to continue or undo the action later.',
+  open: 'Open a saved record',
+  openHint: 'To continue or undo an earlier action, of this page or of certgate cert revoke --match.',
+  /** @type {(line: number) => string} */
+  notARecord: (line) => `This file is not the record of an action: its line ${line} is malformed.`,
+  tooLarge: 'This file is larger than any record of an action.',
+  /** @type {(server: string) => string} */
+  otherServer: (server) =>
+    `This file records an action on another server or in another zone (${server}): open it there.`,
+  commands: 'The same on the command line',
+  commandHint: 'The curl command changes one certificate. certgate makes and asks about the list.',
 };
 
 const issue = {
