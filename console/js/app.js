@@ -31,6 +31,8 @@ let open = null;
 /** Counts entries, so that a page whose module arrives late does not replace a newer one. */
 let entries = 0;
 let isMenuOpen = false;
+/** The user is asked about leaving the page: one click is a `hashchange` and a `popstate`. */
+let isAsking = false;
 
 const app = /** @type {HTMLElement} */ (document.getElementById('app'));
 
@@ -123,12 +125,17 @@ async function leaveSession() {
 /** Returns true if the page has nothing to lose, or if the user leaves it anyway. */
 async function mayLeave() {
   if (!open || open.page.leave?.(open.view) !== false) return true;
-  return confirm({
-    title: text.shell.leaveTitle,
-    body: text.shell.leaveBody,
-    action: text.shell.leaveAction,
-    isDanger: true,
-  });
+  isAsking = true;
+  try {
+    return await confirm({
+      title: text.shell.leaveTitle,
+      body: text.shell.leaveBody,
+      action: text.shell.leaveAction,
+      isDanger: true,
+    });
+  } finally {
+    isAsking = false;
+  }
 }
 
 function close() {
@@ -138,7 +145,7 @@ function close() {
 
 /** Opens the page of the fragment, or gives the open page its new query. */
 async function go() {
-  if (!session.isSignedIn) return;
+  if (!session.isSignedIn || isAsking) return;
   const target = parse(location.hash);
   if (target.zone !== null && target.zone !== session.zone?.id) {
     if (open && location.hash !== open.fragment && !(await mayLeave())) return stay();
