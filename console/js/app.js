@@ -194,9 +194,9 @@ async function go() {
   if (lacks.length > 0) {
     return show(page.title, notice('warning', text.shell.lacks(lacks)));
   }
+  scrollTo(0, 0);
   enter(target, page, fragment);
   if (!isFirst) element('#heading').focus({ preventScroll: true });
-  scrollTo(0, 0);
 }
 
 /**
