@@ -146,6 +146,15 @@ export class Api {
   }
 
   /**
+   * Returns the text of an answer that is not JSON.
+   * @param {string} path
+   * @param {Options} [options]
+   */
+  async text(path, options) {
+    return (await this.#send('GET', path, undefined, options)).text();
+  }
+
+  /**
    * Yields the JSON objects of an answer in lines. Ends with the answer, and throws if the
    * connection is lost.
    * @template [T=any]

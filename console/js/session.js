@@ -109,12 +109,12 @@ export class Session extends EventTarget {
     const zone = place ? place.zone ?? null : this.zone?.id ?? null;
     const account = place?.account ?? this.#accountOf(zone) ?? this.account;
     switch (held.scope) {
-      case 'user':
+      case 'com.cloudflare.api.user':
         return true;
-      case 'account':
+      case 'com.cloudflare.api.account':
         if (account !== null && held.except_accounts.includes(account)) return false;
         return held.everywhere || (account !== null && held.accounts.includes(account));
-      case 'zone':
+      case 'com.cloudflare.api.account.zone':
         if (zone !== null && held.except_zones.includes(zone)) return false;
         if (account !== null && held.except_accounts.includes(account)) return false;
         return (
@@ -162,7 +162,7 @@ export class Session extends EventTarget {
     await this.#readZones();
     const last = sessionStorage.getItem(STORED_ZONE);
     this.zone = this.zones.find(({ id }) => id === last) ?? this.zones[0] ?? null;
-    this.caller = result.caller;
+    this.caller = { ...result.caller, expires_on: result.expires_on };
     this.dispatchEvent(new Event('change'));
   }
 
@@ -181,7 +181,7 @@ export class Session extends EventTarget {
       }
     }
     for (const { scope, zones: ids } of this.#permissions.values()) {
-      if (scope !== 'zone') continue;
+      if (scope !== 'com.cloudflare.api.account.zone') continue;
       for (const id of ids) {
         if (!zones.has(id) && zones.size < ZONES_MAX) zones.set(id, { id, name: id, account: null });
       }

@@ -131,6 +131,121 @@ const common = {
 
 const overview = {
   title: 'Overview',
+  attention: 'Needs attention',
+  good: 'Everything is in order.',
+  totals: 'Certificates by status',
+  none: 'This zone has no certificates yet',
+  noneHow: 'Issue the first one here, or on the command line:',
+  issue: 'Issue a certificate',
+  command: 'Command',
+  expiry: 'Expiry in the next 12 months',
+  /** @type {(total: number) => string} */
+  expirySummary: (total) =>
+    total === 0
+      ? 'No certificate that is not revoked expires in the next 12 months.'
+      : `${plural(total, 'certificate', 'certificates')} that ${
+          total === 1 ? 'is' : 'are'
+        } not revoked will expire. A larger square is a day with more certificates, in UTC.`,
+  /** @type {(day: string, number: number) => string} */
+  expiryDay: (day, number) =>
+    `${day}: ${plural(number, 'certificate expires', 'certificates expire')}`,
+  byMonth: 'By month',
+  /** @type {(month: string, number: number) => string} */
+  monthLink: (month, number) => `${month}: ${plural(number, 'certificate', 'certificates')}`,
+  activity: 'Issued and revoked in 90 days',
+  /** @type {(issued: number, revoked: number) => string} */
+  activitySummary: (issued, revoked) =>
+    `${count(issued)} issued (plain bars, upwards) and ${count(revoked)} revoked (striped bars, ` +
+    'downwards), by UTC day. Certificates that were restored do not count as revoked.',
+  /** @type {(day: string, issued: number, revoked: number) => string} */
+  activityDay: (day, issued, revoked) => `${day}: ${count(issued)} issued, ${count(revoked)} revoked`,
+  issued: 'issued',
+  revoked: 'revoked',
+  authorities: 'CAs',
+  authorityNone: 'The first certificate makes the CA of this account.',
+  authority: 'CA',
+  state: 'State',
+  /** @type {Record<string, string>} */
+  states: {
+    active: 'Active',
+    prepared: 'Prepared',
+    superseded: 'Superseded',
+    retired: 'Retired',
+  },
+  certificates: 'Certificates',
+  expires: 'Expires',
+  crl: 'Latest CRL',
+  crlNone: 'not published yet',
+  crlEnded: 'not published any more',
+  points: 'Enforcement points',
+  pointsNone: 'No enforcement point is registered',
+  pointsNoneHow:
+    'Only verifiers that read CRLs or ask OCSP refuse revoked certificates now. A gateway in front ' +
+    'of your service refuses them within a second:',
+  point: 'Name',
+  pointState: 'State',
+  /** @type {Record<string, string>} */
+  pointStates: { current: 'Up to date', lagging: 'Behind', silent: 'Silent' },
+  lag: 'Lag',
+  lagNone: 'none',
+  /** @type {(changes: number) => string} */
+  lagBy: (changes) => plural(changes, 'change', 'changes'),
+  seen: 'Last heard from',
+  all: 'Show all',
+  /** @type {(permission: string) => string} */
+  hidden: (permission) => `Your token may not see this: it lacks the permission ${permission}.`,
+  /** @type {(name: string, ends: string) => string} */
+  caEnds: (name, ends) =>
+    `The active CA “${name}” expires ${ends}. No new certificate can outlive it. Rotate it now:`,
+  caRotate: 'Open the CAs',
+  /** @type {(name: string, ends: string) => string} */
+  crlEnds: (name, ends) =>
+    `A CRL of the CA “${name}” ends ${ends}, and should have been renewed before. Then verifiers ` +
+    'refuse every client. Read the log of the server, and check the database:',
+  /** @type {(names: readonly string[]) => string} */
+  silent: (names) =>
+    `${plural(names.length, 'enforcement point', 'enforcement points')} (${list(names)}) ${
+      names.length === 1 ? 'has' : 'have'
+    } not been heard from within the lease. Changes do not wait for them. Start them again, or ` +
+    'remove those that are gone:',
+  /** @type {(names: readonly string[], pending: number) => string} */
+  lagging: (names, pending) =>
+    `${
+      pending > 0 ? plural(pending, 'change waits', 'changes wait') : 'The latest change waits'
+    } for ${list(names)} to confirm. If this lasts for minutes, check the connection to this server:`,
+  /** @type {(pending: number) => string} */
+  pending: (pending) =>
+    `${plural(pending, 'change is', 'changes are')} not in every CRL yet. If this lasts for ` +
+    'minutes, read the log of the server:',
+  openPoints: 'Open the enforcement points',
+  showPending: 'Show them',
+  /** @type {(number: number, days: number) => string} */
+  expiring: (number, days) =>
+    `${plural(number, 'certificate expires', 'certificates expire')} in the next ${days} days. ` +
+    'Issue new ones to their owners in time:',
+  showExpiring: 'Show them',
+  /** @type {(ends: string) => string} */
+  tokenEnds: (ends) => `Your token ends ${ends}. Create another one before:`,
+  openTokens: 'Open the tokens',
+  /** @type {(number: number) => string} */
+  uncounted: (number) =>
+    `${plural(number, 'certificate is', 'certificates are')} not in the calendars yet: the server ` +
+    'still counts them after an upgrade. This page updates itself.',
+  /** @type {(number: number) => string} */
+  more: (number) => `${count(number)} more`,
+  backupNever: 'This server has never been backed up. Copy its database now, and then once a day:',
+  /** @type {(when: string) => string} */
+  backupOld: (when) => `The last backup was made ${when}. Make one once a day:`,
+  checkNever: 'The database has never been checked. Check it once a month:',
+  /** @type {(when: string) => string} */
+  checkOld: (when) => `The last check of the database was ${when}. Check it once a month:`,
+  /** @type {(problems: number, when: string) => string} */
+  checkProblems: (problems, when) =>
+    `The last check of the database (${when}) found ${plural(problems, 'problem', 'problems')}. ` +
+    'Run it again, and do what it says:',
+  cleartext:
+    'This page came without encryption from another machine, so others in the network can read your ' +
+    'token. Set tls_certificate and tls_key on the server, or use a TLS proxy.',
 };
 
 const certificates = {

@@ -98,7 +98,8 @@
  * @typedef {object} Permission A permission of the caller, and the places where it has it.
  * @property {string} id
  * @property {string} name
- * @property {'user' | 'account' | 'zone'} scope
+ * @property {'com.cloudflare.api.user' | 'com.cloudflare.api.account'
+ *   | 'com.cloudflare.api.account.zone'} scope
  * @property {boolean} everywhere
  * @property {string[]} accounts
  * @property {string[]} zones

@@ -34,7 +34,7 @@ import { html, nothing, repeat } from '../../vendor/lit-html.js';
  */
 export function table({ caption, showCaption = false, columns, rows, key, isSelected, empty }) {
   if (rows.length === 0 && empty !== undefined) return empty;
-  return html`<table class="cards">
+  return html`<div class="table"><table class="cards">
     <caption class=${showCaption ? '' : 'unseen'}>${caption}</caption>
     <thead>
       <tr>
@@ -51,7 +51,7 @@ export function table({ caption, showCaption = false, columns, rows, key, isSele
           </tr>`,
       )}
     </tbody>
-  </table>`;
+  </table></div>`;
 }
 
 /** @param {Column<any>} column */
@@ -81,6 +81,6 @@ function cell({ title, cell: content, isNumber, isHeader, className, hideTitle }
   const classes = `${isNumber ? 'number ' : ''}${className ?? ''}`;
   const label = hideTitle ? nothing : title;
   return isHeader
-    ? html`<th scope="row" class=${classes} data-title=${label}>${content(row)}</th>`
-    : html`<td class=${classes} data-title=${label}>${content(row)}</td>`;
+    ? html`<th scope="row" class=${classes} data-title=${label}><div>${content(row)}</div></th>`
+    : html`<td class=${classes} data-title=${label}><div>${content(row)}</div></td>`;
 }
