@@ -13,6 +13,15 @@ use sha2::{Digest, Sha256};
 /// The files of the repository, seen from this crate.
 const FOLDER: &str = "../../console";
 
+/// The files and folders there that browsers load. The others are for development.
+const FILES: [&str; 5] = [
+    "index.html",
+    "style.css",
+    "icon.svg",
+    "js",
+    "vendor/lit-html.js",
+];
+
 /// The octets of the digest in the name of the folder: enough for a change never to repeat a name.
 const DIGEST_OCTETS: usize = 8;
 
@@ -21,7 +30,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 fn main() -> Result<()> {
     println!("cargo::rerun-if-changed={FOLDER}");
     let mut paths = Vec::new();
-    collect(Path::new(FOLDER), &mut paths)?;
+    for name in FILES {
+        collect(&Path::new(FOLDER).join(name), &mut paths)?;
+    }
     paths.sort();
 
     let mut digest = Sha256::new();
@@ -65,20 +76,14 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Adds the files that browsers load. The others are for development.
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            let name = path.file_name().unwrap_or_default();
-            if name != "node_modules" && name != "tests" {
-                collect(&path, found)?;
-            }
-        } else if let Some("html" | "css" | "js" | "svg") =
-            path.extension().and_then(|e| e.to_str())
-        {
-            found.push(path);
+/// Adds a file, or all files of a folder.
+fn collect(path: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            collect(&entry?.path(), found)?;
         }
+    } else {
+        found.push(path.to_owned());
     }
     Ok(())
 }

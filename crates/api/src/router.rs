@@ -16,7 +16,8 @@ use crate::routes::{
     account_tokens, accounts, adoption, api_key, audit, audit_logs, certificate_history,
     client_certificates, enforcement_points, enforcement_view, hostname_associations,
     issuance_rules, managed_authorities, managed_authority_requests, memberships,
-    mtls_certificates, operations, publication, revocation_feed, summary, tokens, user, zones,
+    mtls_certificates, operations, permissions, publication, revocation_feed, summary, tokens,
+    user, zones,
 };
 use crate::state::Api;
 use crate::{code, openapi, response};
@@ -119,6 +120,7 @@ fn documented() -> OpenApiRouter<Api> {
             managed_authorities::list,
             managed_authorities::create
         ))
+        .routes(routes!(managed_authorities::crls))
         .routes(routes!(managed_authorities::rotate))
         .routes(routes!(managed_authorities::activate))
         .routes(routes!(managed_authorities::retire))
@@ -142,6 +144,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(mtls_certificates::associations))
         .routes(routes!(user::get, user::update))
         .routes(routes!(user::verify_token))
+        .routes(routes!(permissions::get))
         .routes(routes!(api_key::replace, api_key::delete))
         .routes(routes!(tokens::permission_groups))
         .routes(routes!(tokens::list, tokens::create))

@@ -13,6 +13,9 @@ use axum::routing::get;
 use flate2::read::GzDecoder;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+#[cfg(test)]
+mod tests;
+
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// The address of the console.

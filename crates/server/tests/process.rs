@@ -163,8 +163,14 @@ fn pause() {
 
 /// Returns the whole answer, or `None` if no process listens.
 fn get(address: &str, path: &str) -> Option<String> {
+    get_as(address, path, "*/*")
+}
+
+fn get_as(address: &str, path: &str, accept: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
-    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\naccept: {accept}\r\nconnection: close\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
@@ -249,6 +255,47 @@ fn a_written_log_drops_nothing_and_an_error_that_cannot_be_printed_keeps_its_exi
         assert_eq!(ended.code(), Some(code), "{line}");
     }
     server.stop();
+}
+
+/// Without the lines that differ with each request.
+fn stable(answer: &str) -> String {
+    let differs =
+        |line: &&str| !line.starts_with("certgate-request-id:") && !line.starts_with("date:");
+    answer
+        .lines()
+        .filter(differs)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn the_console_is_served_beside_an_api_that_is_the_same_without_it() {
+    let logs = |_: &Path| Stdio::null();
+    let on = Server::start("", Stdio::null(), logs);
+    let off = Server::start("--console false", Stdio::null(), logs);
+    let (with, without) = (on.api().unwrap(), off.api().unwrap());
+    let browser = "text/html,application/xhtml+xml,*/*;q=0.8";
+
+    let opened = get_as(&with, "/", browser).unwrap();
+    assert!(opened.starts_with("HTTP/1.1 303"), "{opened}");
+    assert!(opened.contains("\r\nlocation: /console/\r\n"), "{opened}");
+    let page = get_as(&with, "/console/", browser).unwrap();
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    assert!(page.contains("frame-ancestors 'none'"), "{page}");
+
+    for path in ["/", "/console", "/console/", "/console/x/js/app.js"] {
+        for accept in ["*/*", browser] {
+            let missing = get_as(&without, path, accept).unwrap();
+            assert!(missing.starts_with("HTTP/1.1 404"), "{missing}");
+            assert!(missing.contains("\"code\":7003"), "{missing}");
+        }
+    }
+    for path in ["/", "/x", "/healthz", "/openapi.json", "/client/v4/zones"] {
+        let answers = [&with, &without].map(|address| stable(&get(address, path).unwrap()));
+        assert_eq!(answers[0], answers[1], "{path}");
+    }
+    on.stop();
+    off.stop();
 }
 
 /// Sends every signal but those that stop the server, that stop any process for a while (19 to

@@ -18,6 +18,7 @@ mod issuance_rules;
 mod managed_cas;
 mod mtls_certificates;
 mod paths;
+mod permissions;
 mod private_key;
 mod queries;
 mod scalars;
@@ -59,13 +60,14 @@ pub use issuance_rules::{
     AlternativeNameSet, BeyondName, IssuanceRuleSet, KeyTypeName, LifetimeValue, NamePatternText,
     SubjectAttributeName,
 };
-pub use managed_cas::{CaRequest, ChangeCaState, ManagedCa, NewCa, RequestCa, RotateCa};
+pub use managed_cas::{CaCrls, CaRequest, ChangeCaState, ManagedCa, NewCa, RequestCa, RotateCa};
 pub use mtls_certificates::{CreateMtlsCertificate, MtlsCertificate, MtlsCertificateAssociation};
 pub use paths::{
     AccountPath, AccountTokenPath, ClientCertificatePath, EnforcementPointPath,
     ManagedAuthorityPath, ManagedAuthorityRequestPath, MembershipPath, MtlsCertificatePath,
     TokenPath, ZonePath,
 };
+pub use permissions::{CallerPermission, CallerPermissions};
 pub use private_key::PrivateKeyText;
 pub use queries::{
     AccountsQuery, AuditLogCertificateQuery, AuditLogExceptQuery, AuditLogQuery, AuditLogsQuery,

@@ -36,6 +36,23 @@ pub struct ManagedCa<'a> {
     pub expires_on: Time,
 }
 
+/// The CRLs of a managed CA together.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+pub struct CaCrls {
+    /// The number of CRLs: its shards, its full list unless that would be too long, and the list of
+    /// CA certificates.
+    pub lists: u32,
+    /// The highest number of a CRL (RFC 5280 §5.2.3).
+    #[schema(required = true)]
+    pub number: Option<u64>,
+    /// The latest `thisUpdate`; null before the first publication.
+    #[schema(required = true)]
+    pub this_update: Option<Time>,
+    /// The earliest `nextUpdate`: from then on, a verifier refuses certificates whose CRL has ended.
+    #[schema(required = true)]
+    pub next_update: Option<Time>,
+}
+
 /// A CA to prepare or import. With `certificate` it is imported, otherwise created.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct NewCa<'a> {

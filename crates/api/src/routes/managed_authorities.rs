@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use axum::extract::State;
 use axum::response::Response;
 use certgate_model::KeyAlgorithm;
-use certgate_service::{AccountScope, AuthorityImport, ImportAim, ManageAccounts, ReadAccounts};
+use certgate_service::{
+    AccountScope, AuthorityError, AuthorityImport, ImportAim, ManageAccounts, ReadAccounts,
+};
 use certgate_store::Confirmation;
 use certgate_wire::{
-    AccountPath, Answer, ChangeCaState, ManagedAuthorityPath, ManagedCa, NewCa, PrivateKeyText,
-    RotateCa,
+    AccountPath, Answer, CaCrls, ChangeCaState, ManagedAuthorityPath, ManagedCa, NewCa,
+    PrivateKeyText, RotateCa, Time,
 };
 
 use crate::body::{Body, OptionalBody};
@@ -56,6 +58,37 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let cas = api.service.managed_authorities.all(&scope).await?;
     envelope::one(Vec::from_iter(cas.iter().map(managed_ca)))
+}
+
+/// Get the state of the CRLs of a managed CA
+///
+/// The latest publication, and the time at which the first list ends. Not part of Cloudflare's API.
+#[utoipa::path(
+    get,
+    path = "/certgate/v1/accounts/{account_id}/managed_authorities/{managed_authority_id}/crls",
+    tag = "Authorities",
+    operation_id = "managed-authorities-crls",
+    params(ManagedAuthorityPath),
+    responses((status = 200, description = "The state of the CRLs", body = Answer<CaCrls>)),
+)]
+pub(crate) async fn crls(
+    State(api): State<Api>,
+    scope: AccountScope<ReadAccounts>,
+    path: ManagedAuthorityPath,
+) -> Result<Response, ApiError> {
+    let cas = api.service.managed_authorities.all(&scope).await?;
+    let id = path.managed_authority_id.into();
+    if cas.iter().all(|ca| ca.record.id != id) {
+        return Err(AuthorityError::NotFound { what: "managed CA" }.into());
+    }
+    let mut states = api.store.crl_states(id).await?;
+    states.retain(|state| state.is_made);
+    envelope::one(CaCrls {
+        lists: u32::try_from(states.len()).unwrap_or(u32::MAX),
+        number: states.iter().map(|state| state.number).max(),
+        this_update: states.iter().map(|state| state.this_update).max().map(Time),
+        next_update: states.iter().map(|state| state.next_update).min().map(Time),
+    })
 }
 
 /// Prepare or import a managed CA

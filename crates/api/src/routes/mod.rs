@@ -18,6 +18,7 @@ pub(crate) mod memberships;
 pub(crate) mod mtls_certificates;
 pub(crate) mod operations;
 mod owned_tokens;
+pub(crate) mod permissions;
 pub(crate) mod publication;
 pub(crate) mod revocation_feed;
 pub(crate) mod summary;

@@ -83,6 +83,7 @@ pub const ROUTES: &[Route] = &[
     ("GET", "/certgate/v1/accounts/{account_id}/managed_authorities", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
     // An empty certificate.
     ("POST", "/certgate/v1/accounts/{account_id}/managed_authorities", ACCOUNT_WRITE, ACCOUNT_READ, r#"{"certificate":"","private_key":"x"}"#, 1500),
+    ("GET", "/certgate/v1/accounts/{account_id}/managed_authorities/{managed_authority_id}/crls", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
     ("POST", "/certgate/v1/accounts/{account_id}/managed_authorities/rotate", ACCOUNT_WRITE, ACCOUNT_READ, NONE, 200),
     ("POST", "/certgate/v1/accounts/{account_id}/managed_authorities/{managed_authority_id}/activate", ACCOUNT_WRITE, ACCOUNT_READ, NONE, 200),
     // The active CA.
@@ -126,6 +127,7 @@ pub const ROUTES: &[Route] = &[
     ("PUT", "/certgate/v1/user/api_key", TOKENS_WRITE, TOKENS_READ, NONE, TOO_WEAK),
     ("DELETE", "/certgate/v1/user/api_key", TOKENS_WRITE, TOKENS_READ, NONE, TOO_WEAK),
     ("GET", "/client/v4/user/tokens/verify", ANY, SSL_READ, NONE, 200),
+    ("GET", "/certgate/v1/permissions", ANY, SSL_READ, NONE, 200),
 ];
 
 /// Lists of the visible objects: a foreign token gets the list without the objects of others.
@@ -135,8 +137,11 @@ const LISTS: [&str; 3] = [
     "/client/v4/memberships",
 ];
 
-/// The route that answers every credential that is not valid there in the same way.
-const VERIFY: &str = "/client/v4/accounts/{account_id}/tokens/verify";
+/// The routes that answer every credential that is not valid there in the same way.
+const VERIFY: [&str; 2] = [
+    "/client/v4/user/tokens/verify",
+    "/client/v4/accounts/{account_id}/tokens/verify",
+];
 
 const MISSING: &str = "400 9106 Missing X-Auth-Key, X-Auth-Email or Authorization headers";
 const MALFORMED: &str = "400 6003 Invalid request headers";
@@ -180,7 +185,7 @@ fn the_table_has_every_route_of_the_document() {
 async fn every_route_accepts_and_refuses_the_right_credentials() {
     for &(method, path, needed, insufficient, body, right) in ROUTES {
         let setting = Setting::new().await;
-        let (any, verifies) = (needed == ANY, needed == ANY || path == VERIFY);
+        let (any, verifies) = (needed == ANY, VERIFY.contains(&path));
         let invalid = if verifies { NOT_VERIFIED } else { INVALID };
         let refused = if any { GOOD } else { refusal(path) };
         let zone = format!("com.cloudflare.api.account.zone.{}", setting.other_zone);
@@ -537,7 +542,7 @@ impl Setting {
 
 /// The answer to a token that lacks the permission.
 fn refusal(path: &str) -> &'static str {
-    if path == VERIFY {
+    if VERIFY.contains(&path) {
         NOT_VERIFIED
     } else {
         REFUSED

@@ -28,6 +28,7 @@ mod memberships;
 mod mtls_certificates;
 mod openapi;
 mod operations;
+mod permissions;
 mod publication;
 mod staged_authorities;
 mod tenants;

@@ -600,3 +600,28 @@ async fn an_account_has_few_pending_rotations_and_another_one_does_not_wait() {
     }
     app.post(&rotate, json!({})).await.result();
 }
+
+#[tokio::test]
+async fn the_state_of_the_crls_follows_their_publication() {
+    let app = TestApp::new().await;
+    let certificate = app.issue("lost").await;
+    app.settle().await;
+    let id = app.get(PATH).await.result()[0]["id"].clone();
+    let path = format!("{PATH}/{}/crls", id.as_str().unwrap());
+    let before = app.get(&path).await.result();
+    app.clock.advance_seconds(3600);
+    let certificate = certificate["id"].as_str().unwrap();
+    let revoke = format!("/zones/{{zone}}/client_certificates/{certificate}");
+    assert_eq!(app.delete(&revoke).await.status, 200);
+    app.settle().await;
+    let after = app.get(&path).await.result();
+    assert_eq!(after["lists"], before["lists"]);
+    assert_eq!(after["next_update"], before["next_update"], "of the others");
+    let number = |state: &Value| state["number"].as_u64().unwrap();
+    assert!(number(&after) > number(&before), "{after}");
+    let made = |state: &Value| state["this_update"].as_str().unwrap().to_owned();
+    assert!(made(&after) > made(&before), "{after}");
+
+    let unknown = format!("{PATH}/{}/crls", AuthorityId::from_bytes([7; 16]));
+    assert_eq!(app.get(&unknown).await.error().status, 404);
+}

@@ -83,6 +83,22 @@ impl Principal {
         self.may(P::GROUP, Place::of_account(P::GROUP, account))
     }
 
+    /// Returns the author of the principal's changes.
+    pub fn actor(&self) -> Actor {
+        self.actor
+    }
+
+    /// Returns true if the principal has this permission on its user.
+    pub fn may_as_user(&self, group: PermissionGroup) -> bool {
+        self.may(group, Place::User(self.token.record.user))
+    }
+
+    /// Returns the accounts and zones on which the principal has this permission; `None` without
+    /// the permission anywhere. A permission on accounts ignores the fields about zones.
+    pub fn places_of(&self, group: PermissionGroup) -> Option<Visible> {
+        visible(&self.token.record.policies, group)
+    }
+
     /// Returns the visible part of a list that needs `P`; `None` without that permission anywhere.
     pub fn visible<P: Permission>(&self) -> Option<Visible> {
         visible(&self.token.record.policies, P::GROUP)
