@@ -15,6 +15,9 @@ const EXPECTED_MS = 60_000;
 /** The time that one stream lasts, in seconds. The next one follows. */
 const STREAM_SECONDS = 300;
 
+/** The time without a line after which a stream is lost: the server sends one every ten seconds. */
+const STREAM_IDLE_MS = 25_000;
+
 /** The wait after a stream that failed, in milliseconds. */
 const STREAM_RETRY_MS = 5000;
 
@@ -39,6 +42,7 @@ export class Live {
   /** @type {number | null} */
   #epoch = null;
   #expectedUntil = 0;
+  #isFollowing = false;
   #wakePoll = () => {};
 
   /**
@@ -86,54 +90,77 @@ export class Live {
     if (!this.#session.isSignedIn) this.#epoch = null;
     if (document.hidden || !this.#session.isSignedIn) return;
     const { signal } = this.#running;
-    const account = this.#session.account;
-    const streams = this.isStreaming && account !== null;
-    if (streams) this.#follow(account, signal).catch(() => {});
-    this.#poll(streams, signal).catch(() => {});
+    const { account } = this.#session;
+    if (this.isStreaming && account !== null) void this.#follow(account, signal);
+    void this.#poll(signal);
   }
 
   /**
+   * Reads one stream after the other until the signal aborts, or the token may not any more.
    * @param {string} account
    * @param {AbortSignal} signal
    */
   async #follow(account, signal) {
     const base = `/certgate/v1/accounts/${account}`;
-    const options = { signal, quiet: true };
-    for (;;) {
+    while (!signal.aborted) {
       try {
         if (this.#epoch === null) {
-          const { result } = await this.#api.get(`${base}/enforcement`, {}, options);
+          const { result } = await this.#api.get(`${base}/enforcement`, {}, { signal, quiet: true });
           this.#epoch = result.epoch;
-          this.#refresh();
         }
-        const query = { after: this.#epoch, for_seconds: STREAM_SECONDS };
-        for await (const line of this.#api.stream(`${base}/revocation_stream`, query, options)) {
-          this.#epoch = line.epoch;
-          for (const change of line.changes) this.#call('change', change);
-          if (line.changes.length > 0) this.#refresh();
-        }
+        await this.#read(`${base}/revocation_stream`, this.#epoch ?? 0, signal);
       } catch (error) {
-        signal.throwIfAborted();
-        // 1521: the database was restored, and does not have the epoch.
-        if (error instanceof ApiError) this.#epoch = null;
-        await sleep(STREAM_RETRY_MS, signal);
+        if (error instanceof ApiError) {
+          if (error.status === 403) return;
+          // 1521: the database was restored, and does not have the epoch.
+          this.#epoch = null;
+        }
+        await sleep(STREAM_RETRY_MS, signal).catch(() => {});
       }
     }
   }
 
   /**
-   * @param {boolean} streams
+   * Reads one stream to its end, and throws if it is lost.
+   * @param {string} path
+   * @param {number} after
    * @param {AbortSignal} signal
    */
-  async #poll(streams, signal) {
-    for (;;) {
+  async #read(path, after, signal) {
+    const lost = new AbortController();
+    const both = AbortSignal.any([signal, lost.signal]);
+    let idle = setTimeout(() => lost.abort(), STREAM_IDLE_MS);
+    try {
+      const query = { after, for_seconds: STREAM_SECONDS };
+      for await (const line of this.#api.stream(path, query, { signal: both, quiet: true })) {
+        clearTimeout(idle);
+        idle = setTimeout(() => lost.abort(), STREAM_IDLE_MS);
+        // Changes may have come between the page's own reading and the first line.
+        const isFirst = !this.#isFollowing;
+        this.#isFollowing = true;
+        this.#epoch = line.epoch;
+        for (const change of line.changes) this.#call('change', change);
+        if (isFirst || line.changes.length > 0) this.#refresh();
+      }
+    } finally {
+      clearTimeout(idle);
+      this.#isFollowing = false;
+    }
+  }
+
+  /**
+   * Refreshes at intervals while no stream says when, and while the user waits for an effect.
+   * @param {AbortSignal} signal
+   */
+  async #poll(signal) {
+    while (!signal.aborted) {
       const isExpected = Date.now() < this.#expectedUntil;
       const woken = new AbortController();
       this.#wakePoll = () => woken.abort();
       const pause = isExpected ? EXPECTED_POLL_MS : POLL_MS;
       await sleep(pause, AbortSignal.any([signal, woken.signal])).catch(() => {});
-      signal.throwIfAborted();
-      if (!woken.signal.aborted && (!streams || isExpected)) this.#refresh();
+      const isDue = isExpected || !this.#isFollowing;
+      if (!signal.aborted && !woken.signal.aborted && isDue) this.#refresh();
     }
   }
 

@@ -48,7 +48,7 @@ export function expiryCalendar(expiring, now) {
   return html`<section class="panel" aria-labelledby="expiry-title">
     <h2 id="expiry-title">${text.overview.expiry}</h2>
     <p class="hint">${text.overview.expirySummary(total)}</p>
-    <div class="scroll" role="region" aria-labelledby="expiry-title" tabindex="0">
+    <div class="scroll" role="group" aria-labelledby="expiry-title" tabindex="0">
       <svg
         class="calendar"
         role="img"
@@ -137,7 +137,7 @@ export function activityChart(issued, revoked, now) {
   return html`<section class="panel" aria-labelledby="activity-title">
     <h2 id="activity-title">${text.overview.activity}</h2>
     <p class="hint">${summary}</p>
-    <div class="scroll latest" role="region" aria-labelledby="activity-title" tabindex="0">
+    <div class="scroll latest" role="group" aria-labelledby="activity-title" tabindex="0">
       <svg class="activity" role="img" aria-label=${summary} viewBox="0 0 ${width} ${height}">
         <defs>
           <pattern id="stripes" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">

@@ -36,7 +36,9 @@ export class Session extends EventTarget {
   constructor(api) {
     super();
     this.#api = api;
-    api.onInvalidToken = () => this.#end(text.shell.invalidToken);
+    api.onInvalidToken = () => {
+      if (this.isSignedIn) this.#end(text.shell.invalidToken);
+    };
   }
 
   get isSignedIn() {
