@@ -99,7 +99,7 @@ function ofAuthorities(authorities, now) {
         kind: ends <= now ? 'error' : 'warning',
         body: text.overview.caEnds(visible(name), distance(ends, now)),
         remedy: html`${command(text.overview.command, 'certgate ca rotate')}
-          <p><a href="#/authorities">${text.overview.caRotate}</a></p>`,
+          <p><a href="#/cas">${text.overview.caRotate}</a></p>`,
       });
     }
     const next = crls?.next_update ? new Date(crls.next_update) : null;
@@ -126,7 +126,7 @@ function ofPoints(points, summary) {
   const [silent, lagging] = [names('silent'), names('lagging')];
   const totals = summary?.totals;
   const pending = totals ? totals.pending_revocation + totals.pending_reactivation : 0;
-  const open = html`<p><a href="#/enforcement">${text.overview.openPoints}</a></p>`;
+  const open = html`<p><a href="#/enforcement-points">${text.overview.openPoints}</a></p>`;
   /** @type {Warning[]} */
   const found = [];
   if (silent.length > 0) {

@@ -227,7 +227,7 @@ function authoritiesPanel({ authorities: all, summary }) {
           ],
         })}
     ${all && all.length > ROWS_MAX
-      ? html`<p><a href="#/authorities">${text.overview.all}</a></p>`
+      ? html`<p><a href="#/cas">${text.overview.all}</a></p>`
       : nothing}
   </section>`;
 }
@@ -273,7 +273,7 @@ function pointsPanel({ points: all }) {
           ],
         })}
     ${all && all.length > ROWS_MAX
-      ? html`<p><a href="#/enforcement">${text.overview.all}</a></p>`
+      ? html`<p><a href="#/enforcement-points">${text.overview.all}</a></p>`
       : nothing}
   </section>`;
 }
