@@ -15,6 +15,9 @@ const BUSY_RETRIES_MAX = 10;
 /** The waits before an unreachable server is asked again, in seconds. The last one repeats. */
 const LOST_RETRY_SECONDS = [0.5, 1, 2, 3, 5];
 
+/** The statuses of a proxy that does not reach the server. Its answer has no error of the API. */
+const GATEWAY_STATUSES = [502, 503, 504];
+
 /** The error code of a token that is unknown, expired or disabled, or of a refused address. */
 const ACCESS_CODE = 9109;
 
@@ -250,10 +253,20 @@ export class Api {
         lost += 1;
         continue;
       }
-      connection.reached();
-      if (response.ok) return response;
+      if (response.ok) {
+        connection.reached();
+        return response;
+      }
       const error = await failure(response);
       signal?.throwIfAborted();
+      if (error.errors.length === 0 && GATEWAY_STATUSES.includes(response.status)) {
+        // A proxy in front of the server does not reach it.
+        if (!isRepeatable(method, options)) throw new LostError();
+        await connection.lost(lostSeconds(lost), signal);
+        lost += 1;
+        continue;
+      }
+      connection.reached();
       const mayRepeat = response.headers.get('x-should-retry') !== 'false';
       const isBusy = !isOnce && (response.status === 429 || response.status === 503);
       if (isBusy && mayRepeat && busy < BUSY_RETRIES_MAX) {

@@ -6,6 +6,9 @@ import { sleep } from './connection.js';
 /** The time between two looks at the server without the stream, in milliseconds. */
 const POLL_MS = 5000;
 
+/** The time between two looks beside the stream, in milliseconds. */
+const SLOW_POLL_MS = 30_000;
+
 /** The time between two looks while the user waits for an effect, in milliseconds. */
 const EXPECTED_POLL_MS = 1000;
 
@@ -145,11 +148,13 @@ export class Live {
     } finally {
       clearTimeout(idle);
       this.#isFollowing = false;
+      this.#wakePoll();
     }
   }
 
   /**
-   * Refreshes at intervals while no stream says when, and while the user waits for an effect.
+   * Refreshes at intervals: often without a stream and while the user waits for an effect, and
+   * sometimes beside a stream, which has no line about new certificates and settled changes.
    * @param {AbortSignal} signal
    */
   async #poll(signal) {
@@ -157,10 +162,10 @@ export class Live {
       const isExpected = Date.now() < this.#expectedUntil;
       const woken = new AbortController();
       this.#wakePoll = () => woken.abort();
-      const pause = isExpected ? EXPECTED_POLL_MS : POLL_MS;
+      const usual = this.#isFollowing ? SLOW_POLL_MS : POLL_MS;
+      const pause = isExpected ? EXPECTED_POLL_MS : usual;
       await sleep(pause, AbortSignal.any([signal, woken.signal])).catch(() => {});
-      const isDue = isExpected || !this.#isFollowing;
-      if (!signal.aborted && !woken.signal.aborted && isDue) this.#refresh();
+      if (!signal.aborted && !woken.signal.aborted) this.#refresh();
     }
   }
 

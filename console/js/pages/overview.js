@@ -52,6 +52,7 @@ const ROWS_MAX = 8;
  * @property {import('../types.js').EnforcementPoint[] | null} points
  * @property {import('../overview-warnings.js').Operations | null} operations
  * @property {number} operationsRead `Date.now()` of the last reading of the metrics.
+ * @property {boolean} isPending True if a change had not settled at the last reading.
  * @property {unknown} error
  */
 
@@ -67,6 +68,7 @@ export const page = {
       points: null,
       operations: null,
       operationsRead: 0,
+      isPending: false,
       error: null,
     };
     view.render(loading());
@@ -108,7 +110,7 @@ function reader(view, state) {
  * @param {import('../page.js').View} view
  * @param {State} state
  */
-async function readAll({ api, session, signal, zone, account }, state) {
+async function readAll({ api, live, session, signal, zone, account }, state) {
   const options = { signal };
   const ofAccount = `/certgate/v1/accounts/${account}`;
   const [summary, authorities, points] = await Promise.all([
@@ -127,6 +129,12 @@ async function readAll({ api, session, signal, zone, account }, state) {
   state.summary = summary.result;
   state.authorities = authorities;
   state.points = points?.result ?? null;
+  const { pending_revocation: revoking, pending_reactivation: restoring } = summary.result.totals;
+  const isPending = revoking + restoring > 0;
+  // The stream has no line about the end of a change.
+  if (isPending && !state.isPending) live.expect();
+  if (!isPending && state.isPending) live.settled();
+  state.isPending = isPending;
 }
 
 /**

@@ -6,16 +6,15 @@ import { text } from '../text.js';
 const ABSOLUTE = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
-const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+const RELATIVE = new Intl.RelativeTimeFormat('en');
 
-/** Units with their length in seconds, the longest first. */
+/** Units with their length in seconds, the longest first, and the least number of each. */
 const UNITS = /** @type {const} */ ([
-  ['year', 31_557_600],
-  ['month', 2_629_800],
-  ['week', 604_800],
-  ['day', 86_400],
-  ['hour', 3600],
-  ['minute', 60],
+  ['year', 31_557_600, 2],
+  ['month', 2_629_800, 2],
+  ['day', 86_400, 1],
+  ['hour', 3600, 1],
+  ['minute', 60, 1],
 ]);
 
 /**
@@ -65,8 +64,8 @@ export function ago(time) {
  */
 export function distance(date, now) {
   const seconds = (date.getTime() - now.getTime()) / 1000;
-  for (const [unit, length] of UNITS) {
-    if (Math.abs(seconds) >= length) return RELATIVE.format(Math.trunc(seconds / length), unit);
+  for (const [unit, length, least] of UNITS) {
+    if (Math.abs(seconds) >= length * least) return RELATIVE.format(Math.trunc(seconds / length), unit);
   }
   return RELATIVE.format(Math.trunc(seconds), 'second');
 }
