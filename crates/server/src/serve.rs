@@ -439,6 +439,10 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) -> String {
         true => String::new(),
         false => format!(" --data-dir {data_dir}"),
     };
+    let browser = match config.console {
+        true => format!("Or open {api_url} in a browser, and paste the token.\n\n"),
+        false => String::new(),
+    };
     format!(
         "\n\
          certgate made a new installation in {data_dir},\n\
@@ -451,7 +455,7 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) -> String {
          \x20 {program} cert list{place}\n\
          \x20 {program} cert revoke{place} ID               # an ID that the list shows\n\
          \x20 {program} cert restore{place} ID\n\n\
-         The list with curl:\n\n\
+         {browser}The list with curl:\n\n\
          \x20 export CERTGATE_TOKEN={token}\n\
          \x20 curl -H \"Authorization: Bearer $CERTGATE_TOKEN\" \\\n\
          \x20   {api_url}/client/v4/zones/{zone_id}/client_certificates\n\n"
