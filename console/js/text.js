@@ -971,6 +971,8 @@ const hostnames = {
   sameBundle: 'The CAs of a hostname on the command line',
   acceptedTitle: 'What each hostname accepts',
   acceptedHint: 'Give a proxy that does not follow certgate the CAs of its hostname.',
+  /** @type {(number: number) => string} */
+  acceptedCount: (number) => plural(number, 'hostname', 'hostnames'),
   hostname: 'Hostname',
   accepts: 'Accepts certificates of',
   acceptsNone: 'No CA: every client is refused',
@@ -1012,8 +1014,10 @@ const enforcement = {
   id: 'ID',
   copyId: 'Copy the ID',
   registered: 'Registered',
+  leaseShort: 'Lease',
   lease: 'Lease, in seconds',
   leaseHint: 'Longer without a confirmation: silent.',
+  forgetShort: 'Forgotten after',
   forget: 'Forgotten after, in seconds',
   forgetHint: 'Then certgate deletes it.',
   /** @type {(number: number) => string} */

@@ -91,9 +91,9 @@ function draw(state) {
               <dd class="mono">${point.id} ${copyButton(point.id, t.copyId)}</dd>
               <dt>${t.registered}</dt>
               <dd>${when(point.registered_on)}</dd>
-              <dt>${t.lease}</dt>
+              <dt>${t.leaseShort}</dt>
               <dd>${t.seconds(point.lease_seconds)}</dd>
-              <dt>${t.forget}</dt>
+              <dt>${t.forgetShort}</dt>
               <dd>${t.seconds(point.forget_seconds)}</dd>
               <dt>${t.acknowledged}</dt>
               <dd>${t.epochOf(point.acknowledged_epoch, point.last_epoch)}</dd>

@@ -17,6 +17,9 @@ const t = text.hostnames;
 /** Most hostnames of a list. */
 const HOSTNAMES_MAX = 1000;
 
+/** Most hostnames whose CAs are shown without being asked for. */
+const OPEN_MAX = 20;
+
 /**
  * The hostnames of one CA.
  * @typedef {object} List
@@ -316,24 +319,29 @@ function accepted({ view, accepted: all }) {
     },
   ];
   const [first] = hosts;
+  const shown = table({
+    caption: t.acceptedTitle,
+    columns,
+    rows: hosts,
+    key: ({ hostname }) => hostname,
+    empty: empty(t.noHosts),
+  });
+  const bundle = first
+    ? equivalents(
+        t.sameBundle,
+        view.api.curl('GET', `/certgate/v1/accounts/${view.account}/enforcement`),
+        commandLine('certgate', 'ca', 'export', '--bundle', '--hostname', first.hostname),
+      )
+    : nothing;
   return html`<section aria-labelledby="accepted">
     <h2 id="accepted">${t.acceptedTitle}</h2>
     <p>${t.acceptedHint}</p>
-    ${table({
-      caption: t.acceptedTitle,
-      columns,
-      rows: hosts,
-      key: ({ hostname }) => hostname,
-      empty: empty(t.noHosts),
-    })}
-    ${
-      first
-        ? equivalents(
-            t.sameBundle,
-            view.api.curl('GET', `/certgate/v1/accounts/${view.account}/enforcement`),
-            commandLine('certgate', 'ca', 'export', '--bundle', '--hostname', first.hostname),
-          )
-        : nothing
-    }
+    ${hosts.length > OPEN_MAX
+      ? html`<details>
+          <summary>${t.acceptedCount(hosts.length)}</summary>
+          ${shown}
+        </details>`
+      : shown}
+    ${bundle}
   </section>`;
 }
