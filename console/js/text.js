@@ -379,7 +379,7 @@ const certificates = {
   /** @type {(status: string, isAll: boolean) => string} */
   noMatch: (status, isAll) =>
     isAll ? 'No certificate matches' : `No certificate with the status “${status}” matches`,
-  noMatchHint: 'The search looked at names, IDs, serial numbers and fingerprints.',
+  noMatchHint: 'Check the spelling, or remove a condition.',
   removeFilters: 'Remove all filters',
   noneActive: 'This zone has no active certificate',
   noneOfStatus: 'No certificate has this status',
@@ -542,6 +542,7 @@ const certificate = {
     };
     return all[/** @type {keyof typeof all} */ (type)] ?? type;
   },
+  auditLog: 'Its entries in the audit log',
   /** @type {(number: number) => string} */
   entry: (number) => `audit entry ${count(number)}`,
 };
@@ -588,7 +589,8 @@ const bulk = {
   wrongNumber: 'This is not the number of certificates in the list.',
   restoreBefore: 'You can undo this: the certificates can be revoked again.',
   finalRestore: 'Certificates that were revoked for a final reason stay revoked.',
-  leave: 'Leaving the page stops the action. The certificates that were not changed stay as they are.',
+  leave: 'Leaving the page stops the action. You can continue it when you come back.',
+  unfinished: 'This action was not finished. It continues with exactly the certificates that are left.',
   running: { revoke: 'Revoking', restore: 'Restoring' },
   busy: 'The server is busy. The action continues when it answers.',
   lost: 'The server does not answer. The action continues when it answers, with exactly those left.',

@@ -82,6 +82,17 @@ test('more matches than a list has are divided by time', async () => {
   assert.deepEqual(await ids(lists(() => all).list, conditions), numbers(100));
 });
 
+test('an adopted certificate is found among its neighbours of another time', async () => {
+  const crowd = numbers(60).map((number) => certificate(number, 0));
+  // Recorded after others, and issued before them.
+  const later = numbers(30).map((number) => certificate(number + 100, 60));
+  const all = [...later.slice(0, 15), certificate(99, 0), ...later.slice(15), ...crowd];
+  const conditions = { status: 'active', 'common_name.startswith': 'device-' };
+  const found = await ids(lists(() => all).list, conditions);
+  assert.equal(new Set(found).size, found.length);
+  assert.deepEqual(found, [...numbers(60), 99, ...later.map((_, number) => number + 100)]);
+});
+
 test('matches of one minute are found in the list without filters', async () => {
   const others = [certificate(200, 1), certificate(201, -1), certificate(202, 0)];
   others[2].common_name = 'other';

@@ -29,6 +29,7 @@ const LIMITS = { page: 1_000, matches: 10_000 };
 const TRIES = 8;
 
 const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
 
 /** Certificates end in this year at the latest (RFC 5280 §4.1.2.5). */
 const EARLIEST = 0;
@@ -152,12 +153,14 @@ class Reader {
    */
   async *windows(conditions, crowded) {
     const axis = axisOf(conditions);
-    const stack = [{ from: EARLIEST, to: LATEST }];
+    const stack = await this.#spans();
     for (let window = stack.pop(); window; window = stack.pop()) {
       const narrowed = within(conditions, axis, window);
-      const first = await this.first(narrowed);
-      if (this.isExact(first)) {
-        yield* this.whole(narrowed, first);
+      const one = await this.#list({ ...narrowed, limit: '1', offset: '0' });
+      if (this.isExact(one)) {
+        if (one.items.length > 0) {
+          yield* this.whole(narrowed, await this.first(narrowed));
+        }
         continue;
       }
       const middle = middleOf(window, axis);
@@ -167,6 +170,31 @@ class Reader {
         stack.push({ from: middle, to: window.to }, { from: window.from, to: middle });
       }
     }
+  }
+
+  /** Returns the first windows: the time in which the zone issued, and the times around it. */
+  async #spans() {
+    const { items, total } = await this.#one(0);
+    const [last] = items;
+    const [first] = (await this.#one(Math.max(0, total - 1))).items;
+    const from = first ? Date.parse(first.issued_on) : EARLIEST;
+    // The clock of the server may be ahead, and revocations are of today.
+    const to = Math.max(last ? Date.parse(last.issued_on) : LATEST, Date.now()) + DAY;
+    const spans = [
+      { from: to, to: LATEST },
+      { from, to },
+      { from: EARLIEST, to: from },
+    ];
+    return spans.filter((span) => span.from < span.to);
+  }
+
+  /**
+   * Reads one certificate of the list without filters.
+   *
+   * @param {number} offset
+   */
+  #one(offset) {
+    return this.#list({ status: 'all', limit: '1', offset: String(offset) });
   }
 
   /**
@@ -179,23 +207,34 @@ class Reader {
     const matchers = crowded.map(matcher);
     const oldest = Math.min(...crowded.map((one) => timeOf(one['issued_on.after'], EARLIEST)));
     const newest = Math.max(...crowded.map((one) => timeOf(one['issued_on.before'], LATEST)));
+    /** @type {Set<string>} */
     const seen = new Set();
-    let offset = await this.#firstOffset(newest);
+    yield* this.#scanFrom(await this.#firstOffset(newest), oldest, matchers, seen);
+    // Adopted certificates are older than their neighbours in the list.
+    if (!(await this.#hasFirstMatches(crowded, seen))) {
+      yield* this.#scanFrom(0, EARLIEST, matchers, seen);
+    }
+  }
+
+  /**
+   * Reads the list of all certificates up to a page that was issued before `oldest`.
+   *
+   * @param {number} begin
+   * @param {number} oldest
+   * @param {readonly ((certificate: ClientCertificate) => boolean)[]} matchers
+   * @param {Set<string>} seen
+   */
+  async *#scanFrom(begin, oldest, matchers, seen) {
     let isPast = false;
-    while (!isPast) {
+    for (let offset = begin; !isPast; offset += this.#limits.page) {
       const { items } = await this.#page({ status: 'all' }, offset);
       const found = items.filter((item) => !seen.has(item.id) && matchers.some((is) => is(item)));
       found.forEach(({ id }) => seen.add(id));
       if (found.length > 0) {
         yield found;
       }
-      const first = items[0] ? Date.parse(items[0].issued_on) : -Infinity;
+      const first = items[0] ? Date.parse(items[0].issued_on) : EARLIEST;
       isPast = first <= oldest || items.length < this.#limits.page;
-      offset += this.#limits.page;
-    }
-    // Adopted certificates are older than their neighbours in the list.
-    if (!(await this.#hasFirstMatches(crowded, seen))) {
-      throw new ChangingError();
     }
   }
 
@@ -206,12 +245,11 @@ class Reader {
    * @param {number} newest
    */
   async #firstOffset(newest) {
-    let { total: high } = await this.first({ status: 'all' });
+    let { total: high } = await this.#one(0);
     let low = 0;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
-      const parameters = { status: 'all', limit: '1', offset: String(middle) };
-      const [one] = (await this.#list(parameters)).items;
+      const [one] = (await this.#one(middle)).items;
       if (one && Date.parse(one.issued_on) >= newest) {
         low = middle + 1;
       } else {

@@ -59,6 +59,13 @@ const LOOK_MS = 1_000;
 /** @type {Bulk | null} */
 let open = null;
 
+/**
+ * An action that was interrupted, because its page was left or the token ended. The tab keeps it.
+ *
+ * @type {Record | null}
+ */
+let unfinished = null;
+
 /** @type {import('../page.js').Page} */
 export const page = {
   title: words.title,
@@ -125,7 +132,9 @@ class Bulk {
       this.#listing?.stop.abort();
       this.#run?.stop();
     });
-    if (query.get('selection')) {
+    if (unfinished?.head.zone_id === zone?.id && unfinished) {
+      this.#use(unfinished);
+    } else if (query.get('selection')) {
       this.#planSelection();
     }
   }
@@ -315,6 +324,7 @@ class Bulk {
   #use(record) {
     const { api, session, signal } = this.view;
     this.#record = record;
+    unfinished = record;
     this.#action = record.head.action;
     this.#epoch = 0;
     const send = sender({ api, caller: session.caller, head: record.head, signal });
@@ -340,6 +350,9 @@ class Bulk {
     }
     const { changed: number, left } = record.counts;
     this.#isSaved = left === 0;
+    if (left === 0 && unfinished === record) {
+      unfinished = null;
+    }
     this.view.announce(words.finished(this.#action, number));
     selection.clear();
     this.view.live.expect();
@@ -399,6 +412,7 @@ class Bulk {
 
   #another = () => {
     this.#record = null;
+    unfinished = null;
     this.#run = null;
     this.#plan = null;
     this.#isSelection = false;
@@ -781,7 +795,7 @@ class Bulk {
         return notice('warning', state.why === 'busy' ? words.busy : words.lost);
       case 'stopped':
         return state.problem === null
-          ? notice('info', words.stopped)
+          ? notice('info', record.counts.left > 0 ? words.unfinished : words.stopped)
           : notice('error', state.problem);
       case 'done':
         return notice(

@@ -7,6 +7,7 @@ import { positions } from '../certificates/last-list.js';
 import { pointProgress, readPoints } from '../certificates/point-progress.js';
 import { canUndo, lastChange, progressOf } from '../certificates/progress.js';
 import { bodyOf, isFinal, kebab, reasonOf } from '../certificates/reasons.js';
+import { onChanges } from '../certificates/refresh.js';
 import { historyPath, pathOf, wasRevokedBefore } from '../certificates/requests.js';
 import { consequence, reasonFields } from '../certificates/revoke-form.js';
 import { statusBadge } from '../certificates/status.js';
@@ -69,7 +70,7 @@ class Details {
   /** @param {import('../page.js').View} view */
   constructor(view) {
     this.view = view;
-    view.live.subscribe('refresh', () => void this.#load(), view.signal);
+    onChanges(view, () => void this.#load());
   }
 
   async show() {
@@ -477,6 +478,7 @@ class Details {
     return html`<ol class="timeline">
         ${shown.map((event) => timelineEntry(event))}
       </ol>
+      <p><a href=${`#/audit?certificate=${this.#id}`}>${words.auditLog}</a></p>
       ${shown.length < events.length
         ? html`<button class="quiet" @click=${showAll}>${words.allEvents(events.length)}</button>`
         : nothing}`;

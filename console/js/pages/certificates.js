@@ -17,6 +17,7 @@ import {
 } from '../certificates/filters.js';
 import { positions } from '../certificates/last-list.js';
 import { ChangingError, every } from '../certificates/matches.js';
+import { onChanges } from '../certificates/refresh.js';
 import { pagesOf, pathOf, readList } from '../certificates/requests.js';
 import { SearchForm } from '../certificates/search-form.js';
 import { CHOSEN_MAX, selection } from '../certificates/selection.js';
@@ -107,7 +108,7 @@ class List {
   constructor(view) {
     this.view = view;
     selection.enter(view.zone?.id ?? null);
-    view.live.subscribe('refresh', () => void this.#load(true), view.signal);
+    onChanges(view, () => void this.#load(true));
     view.signal.addEventListener('abort', () => {
       this.#request.abort();
       this.#export?.stop.abort();
