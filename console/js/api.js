@@ -242,7 +242,7 @@ export class Api {
       /** @type {Response} */
       let response;
       try {
-        response = await fetch(target, this.#request(method, body, options));
+        response = await fetch(target, this.#request(method, target, body, options));
       } catch {
         signal?.throwIfAborted();
         if (!isRepeatable(method, options)) {
@@ -284,14 +284,17 @@ export class Api {
 
   /**
    * @param {string} method
+   * @param {string} target
    * @param {unknown} body
    * @param {Options} options
    * @returns {RequestInit}
    */
-  #request(method, body, { signal, idempotencyKey }) {
+  #request(method, target, body, { signal, idempotencyKey }) {
     /** @type {Record<string, string>} */
     const headers = { Accept: 'application/json' };
-    if (this.#token !== null) headers['Authorization'] = `Bearer ${this.#token}`;
+    // Metrics need no token, and a proxy may send them elsewhere.
+    const isApi = /^\/(client\/v4|certgate\/v1)\//.test(target);
+    if (isApi && this.#token !== null) headers['Authorization'] = `Bearer ${this.#token}`;
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     if (idempotencyKey !== undefined) headers['Idempotency-Key'] = idempotencyKey;
     return {
