@@ -311,7 +311,14 @@ function sessionChanged() {
     return;
   }
   // Another zone: the page opens anew, with the same path.
-  if (wasOpen && open?.view.zone?.id !== session.zone?.id) close();
+  const before = open?.view.zone?.id;
+  if (wasOpen && before !== session.zone?.id) {
+    const isDeleted = !session.zones.some(({ id }) => id === before);
+    const { query } = parse(location.hash);
+    const fragment = format(currentPath(), query, session.zone?.id ?? null);
+    if (isDeleted) history.replaceState(null, '', fragment);
+    close();
+  }
   render(frame(), app);
   banner();
   void go();
@@ -325,6 +332,8 @@ addEventListener('beforeunload', (event) => {
 addEventListener('error', ({ error }) => showDefect(error));
 addEventListener('unhandledrejection', ({ reason }) => showDefect(reason));
 connection.addEventListener('change', banner);
+// The browser knows before a request fails.
+addEventListener('offline', () => void connection.probe());
 session.addEventListener('change', sessionChanged);
 
 /**

@@ -12,12 +12,6 @@ class Connection extends EventTarget {
   /** @type {Condition} */
   condition = { state: 'good' };
 
-  constructor() {
-    super();
-    // The browser knows before a request fails.
-    addEventListener('offline', () => void this.probe());
-  }
-
   #waiting = 0;
   #isProbing = false;
   /** Those who wait for the server, to be woken when another request reaches it. */
