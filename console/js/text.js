@@ -248,6 +248,9 @@ const overview = {
     'token. Set tls_certificate and tls_key on the server, or use a TLS proxy.',
 };
 
+/** Kinds of times of a certificate. */
+const TIMES = { expires: 'Expires', issued: 'Issued', revoked: 'Revoked' };
+
 const certificates = {
   title: 'Certificates',
   search: 'Search certificates',
@@ -264,7 +267,7 @@ const certificates = {
   issue: 'Issue…',
   authority: 'CA',
   anyAuthority: 'Any CA',
-  times: { expires: 'Expires', issued: 'Issued', revoked: 'Revoked' },
+  times: TIMES,
   from: 'From',
   until: 'Until',
   /** @type {(days: number) => string} */
@@ -293,7 +296,7 @@ const certificates = {
     authority: (value) => `CA ${value}`,
     /** @type {(kind: 'expires' | 'issued' | 'revoked', begin: string, end: string) => string} */
     times: (kind, begin, end) =>
-      [certificates.times[kind], begin, end].filter(Boolean).join(' '),
+      [TIMES[kind], begin, end].filter(Boolean).join(' '),
     /** @type {(day: string) => string} */
     from: (day) => `from ${day}`,
     /** @type {(day: string) => string} */
@@ -547,11 +550,14 @@ const certificate = {
   entry: (number) => `audit entry ${count(number)}`,
 };
 
+/** The actions of a bulk action. */
+const ACTIONS = { revoke: 'Revoke', restore: 'Restore' };
+
 const bulk = {
   title: 'Bulk action',
   steps: ['Search', 'Preview', 'Progress', 'Result'],
   action: 'Action',
-  actions: { revoke: 'Revoke', restore: 'Restore' },
+  actions: ACTIONS,
   intro: 'Find the certificates first. Nothing changes before you have seen and confirmed the list.',
   /** @type {(number: number, isCapped: boolean) => string} */
   matches: (number, isCapped) =>
@@ -570,7 +576,7 @@ const bulk = {
     'action does not change certificates with their status.',
   /** @type {(action: 'revoke' | 'restore', number: number) => string} */
   previewTitle: (action, number) =>
-    `${bulk.actions[action]} ${plural(number, 'certificate', 'certificates')}?`,
+    `${ACTIONS[action]} ${plural(number, 'certificate', 'certificates')}?`,
   conditions: 'Conditions',
   /** @type {(number: number) => string} */
   chosen: (number) => `${plural(number, 'certificate', 'certificates')} chosen one by one`,
@@ -585,7 +591,7 @@ const bulk = {
     `Type the number of certificates (${count(number)}) to ${action} them`,
   /** @type {(action: 'revoke' | 'restore', number: number) => string} */
   start: (action, number) =>
-    `${bulk.actions[action]} ${plural(number, 'certificate', 'certificates')}`,
+    `${ACTIONS[action]} ${plural(number, 'certificate', 'certificates')}`,
   wrongNumber: 'This is not the number of certificates in the list.',
   restoreBefore: 'You can undo this: the certificates can be revoked again.',
   finalRestore: 'Certificates that were revoked for a final reason stay revoked.',

@@ -46,7 +46,7 @@ test('each certificate is changed once, also if the server is busy or restarts',
     work,
     async ({ id }, mayBeChanged) => {
       requests += 1;
-      await null;
+      await Promise.resolve();
       if (requests % 7 === 0) {
         return { kind: 'again', seconds: 1, isSent: false, why: 'busy' };
       }
@@ -64,7 +64,7 @@ test('each certificate is changed once, also if the server is busy or restarts',
   await run.start();
   assert.deepEqual(work.counts, { changed: 500, unchanged: 0, failed: 0, left: 0 });
   assert.equal(done.size, 500);
-  assert.deepEqual([...phases].sort(), ['done', 'running', 'waiting']);
+  assert.deepEqual([...phases].toSorted(), ['done', 'running', 'waiting']);
 });
 
 test('a stopped run continues with exactly those that are left', async () => {
@@ -78,7 +78,7 @@ test('a stopped run continues with exactly those that are left', async () => {
       if (asked.length === 10) {
         run.stop();
       }
-      await null;
+      await Promise.resolve();
       return { kind: 'changed' };
     },
     pause,

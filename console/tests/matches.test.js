@@ -65,7 +65,7 @@ async function ids(list, conditions) {
   for await (const items of every(list, conditions, limits)) {
     found.push(...items.map(({ id }) => Number.parseInt(id, 16)));
   }
-  return found.sort((one, other) => one - other);
+  return found.toSorted((one, other) => one - other);
 }
 
 /** @param {number} count */

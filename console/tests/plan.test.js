@@ -23,8 +23,18 @@ test('the command does the same as the page', () => {
   const text = 'common_name.contains=top&expires_on.before=2027-01-01&certificate_authority_id=x';
   const reason = ['--reason', kebab('cACompromise')];
   assert.deepEqual(commandOf(query(text), 'revoke', reason), [
-    ...['certgate', 'cert', 'revoke', '--match', '*top*', '--ca', 'x'],
-    ...['--expires-before', '2027-01-01', '--reason', 'ca-compromise', '--wait'],
+    'certgate',
+    'cert',
+    'revoke',
+    '--match',
+    '*top*',
+    '--ca',
+    'x',
+    '--expires-before',
+    '2027-01-01',
+    '--reason',
+    'ca-compromise',
+    '--wait',
   ]);
   const everything = commandOf(query(''), 'restore', []);
   assert.deepEqual(everything, ['certgate', 'cert', 'restore', '--match', '*', '--wait']);

@@ -74,7 +74,7 @@ export async function collect(api, zone, query, action, signal, onCount) {
       onCount(found.size);
     }
   }
-  return [...found.values()].sort(byName);
+  return [...found.values()].toSorted(byName);
 }
 
 /**

@@ -237,7 +237,7 @@ class Bulk {
   #planSelection() {
     this.#isSelection = true;
     const all = selection.all;
-    this.#plan = all.filter(({ status }) => changes(this.#action, status)).sort(byName);
+    this.#plan = all.filter(({ status }) => changes(this.#action, status)).toSorted(byName);
     this.#leftOut = all.length - this.#plan.length;
     void this.#readPoints();
   }

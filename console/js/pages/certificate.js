@@ -469,7 +469,7 @@ class Details {
 
   /** The newest event first. */
   #timeline() {
-    const events = [...(this.#events ?? [])].reverse();
+    const events = (this.#events ?? []).toReversed();
     const shown = this.#areAllShown ? events : events.slice(0, EVENTS_SHOWN);
     const showAll = () => {
       this.#areAllShown = true;
