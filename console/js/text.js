@@ -733,6 +733,7 @@ const issue = {
   usualDays: (days) => plural(days, 'day', 'days'),
   /** @type {(zone: string) => string} */
   rules: (zone) => `Issuance rules of ${zone}`,
+  rulesOfToken: 'Issuance rules of your token',
   noRules: 'None: every accepted request is issued, without subject alternative names.',
   rulesLack:
     'Your token may not read them (permission Zone Read). The server names a rule that your ' +
@@ -818,6 +819,25 @@ const authorities = {
     'console over HTTPS or on the server’s machine to send one.',
   chooseFile: 'Choose a file…',
   tooLarge: 'The file is larger than 32 KiB: choose the PEM file of the certificate or key.',
+  adopt: 'Adopt certificates…',
+  adoptTitle: 'Adopt certificates that were issued elsewhere',
+  /** @type {(zone: string) => string} */
+  adoptHint: (zone) =>
+    `An imported CA has perhaps signed certificates before. Recorded in ${zone}, you can list, ` +
+    'revoke and restore them. A certificate that is recorded already stays as it is.',
+  adoptLabel: 'Certificates in PEM',
+  /** @type {(number: number, max: number) => string} */
+  adoptCount: (number, max) =>
+    `${plural(number, 'certificate', 'certificates')}. At most ${count(max)} at a time.`,
+  adoptTooLarge: 'The file is larger than 4 MiB: split it.',
+  adoptAction: 'Adopt',
+  /** @type {(number: number, reason: string) => string} */
+  adoptRejected: (number, reason) => `Certificate ${count(number)}: ${reason}`,
+  /** @type {(number: number) => string} */
+  adoptRejectedTitle: (number) =>
+    `${plural(number, 'certificate was', 'certificates were')} not adopted`,
+  /** @type {(number: number) => string} */
+  adopted: (number) => `Adopted ${plural(number, 'certificate', 'certificates')}.`,
   bundle: 'Save the CA bundle',
   sameList: 'The list and the bundle on the command line',
   same: 'The same on the command line',
@@ -868,6 +888,13 @@ const authorities = {
   fingerprint: 'SHA-256 fingerprint',
   publicUrl: 'Public address',
   publishedEpoch: 'Published in epoch',
+  crls: 'CRLs',
+  noCrls: 'None is published yet.',
+  /** @type {(lists: number, number: number) => string} */
+  crlsOf: (lists, number) =>
+    `${plural(lists, 'list', 'lists')}, the latest number is ${count(number)}.`,
+  crlsMade: 'Published',
+  crlsUntil: 'The first one ends',
   lists: 'Files for verifiers',
   fullList: 'Full CRL',
   listBundle: 'All CRLs in one PEM file',

@@ -1,11 +1,13 @@
 /** What a user does with CAs: one dialog for each action, which says what the action changes. */
 
 import { html, nothing } from '../../vendor/lit-html.js';
+import { pem, pemBlocks } from '../requests/pem.js';
 import { commandLine } from '../shell-words.js';
 import { text } from '../text.js';
 import { foreign } from '../ui/certificate-name.js';
 import { equivalents } from '../ui/copy.js';
 import { checkField, fileField, radioField, selectField, textField } from '../ui/form.js';
+import { show } from '../ui/dialog.js';
 import { formDialog } from '../ui/form-dialog.js';
 import { named } from '../ui/named.js';
 import { badge, notice } from '../ui/notice.js';
@@ -15,6 +17,12 @@ const t = text.authorities;
 
 /** The largest file of certificates or keys that the server accepts, in bytes. */
 const FILE_BYTES_MAX = 32 * 1024;
+
+/** The largest file of certificates to adopt: a thousand of them, in bytes. */
+const ADOPTED_BYTES_MAX = 4 * 1024 * 1024;
+
+/** The most certificates of a request. */
+const ADOPTED_MAX = 1000;
 
 /** The keys of managed CAs, and their names on the command line. */
 const ALGORITHMS = /** @type {const} */ ({
@@ -176,7 +184,7 @@ export async function importCa(view, of) {
     ...(name.trim() ? { name: name.trim() } : {}),
     ...(key.trim() && when === 'prepared' ? { prepare: true } : {}),
   });
-  const pem = { maxBytes: FILE_BYTES_MAX, tooLarge: t.tooLarge, chooseLabel: t.chooseFile };
+  const file = { maxBytes: FILE_BYTES_MAX, tooLarge: t.tooLarge, chooseLabel: t.chooseFile };
   const made = await formDialog(
     {
       title: of === null ? t.importTitle : t.importSignedTitle,
@@ -204,7 +212,7 @@ export async function importCa(view, of) {
             hint: t.caCertificateHint,
             placeholder: '-----BEGIN CERTIFICATE-----',
             rows: 4,
-            ...pem,
+            ...file,
           })}
           ${
             of === null
@@ -214,7 +222,7 @@ export async function importCa(view, of) {
                   isDisabled: !isSafe,
                   placeholder: '-----BEGIN PRIVATE KEY-----',
                   rows: 4,
-                  ...pem,
+                  ...file,
                 })}
                 ${
                   hasKey
@@ -402,7 +410,7 @@ export async function upload(view) {
     ...(name.trim() ? { name: name.trim() } : {}),
     ...(kind === 'leaf' ? { private_key: key } : {}),
   });
-  const pem = {
+  const file = {
     maxBytes: FILE_BYTES_MAX,
     tooLarge: t.tooLarge,
     chooseLabel: t.chooseFile,
@@ -437,7 +445,7 @@ export async function upload(view) {
           label: t.chain,
           hint: t.chainHint,
           placeholder: '-----BEGIN CERTIFICATE-----',
-          ...pem,
+          ...file,
         })}
         ${
           isLeaf
@@ -446,7 +454,7 @@ export async function upload(view) {
                 hint: isSafe ? t.caKeyHint : t.caKeyUnsafe,
                 isDisabled: !isSafe,
                 placeholder: '-----BEGIN PRIVATE KEY-----',
-                ...pem,
+                ...file,
               })
             : nothing
         }
@@ -485,4 +493,61 @@ export async function removeUpload(view, of) {
     view.signal,
   );
   return made === null ? null : t.removed(named(of.name || of.id));
+}
+
+/**
+ * Records certificates that a CA of the account issued elsewhere.
+ * @param {View} view
+ */
+export async function adopt(view) {
+  const path = `/certgate/v1/zones/${view.zone?.id}/client_certificates/adopt`;
+  const zone = view.zone?.name ?? '';
+  /** @param {Record<string, any>} values */
+  const blocksOf = ({ certificates }) =>
+    pemBlocks(certificates).filter(({ label, octets }) => label === 'CERTIFICATE' && octets);
+  /** @type {{index: number, error: {message: string} | null}[] | null} */
+  const outcomes = await formDialog(
+    {
+      title: t.adoptTitle,
+      values: { certificates: '' },
+      action: t.adoptAction,
+      isReady: (values) => {
+        const { length } = blocksOf(values);
+        return length > 0 && length <= ADOPTED_MAX;
+      },
+      body: (form) => html`<p>${t.adoptHint(zone)}</p>
+        ${fileField(form, 'certificates', {
+          label: t.adoptLabel,
+          hint: t.adoptCount(blocksOf(form.values).length, ADOPTED_MAX),
+          placeholder: '-----BEGIN CERTIFICATE-----',
+          rows: 5,
+          chooseLabel: t.chooseFile,
+          maxBytes: ADOPTED_BYTES_MAX,
+          tooLarge: t.adoptTooLarge,
+        })}
+        ${equivalents(
+          t.same,
+          view.api.curl('POST', path, { certificates: ['…'] }),
+          commandLine('certgate', 'cert', 'adopt', 'old.pem', '--zone', zone),
+        )}`,
+      submit: async (values) => {
+        const certificates = blocksOf(values).map(({ label, octets }) =>
+          pem(label, /** @type {Uint8Array} */ (octets)),
+        );
+        return (await view.api.post(path, { certificates })).result;
+      },
+    },
+    view.signal,
+  );
+  if (outcomes === null) return null;
+  const rejected = outcomes.filter(({ error }) => error !== null);
+  if (rejected.length > 0) {
+    const reasons = html`<ul class="sentences">
+      ${rejected.map(
+        ({ index, error }) => html`<li>${t.adoptRejected(index + 1, error?.message ?? '')}</li>`,
+      )}
+    </ul>`;
+    await show(t.adoptRejectedTitle(rejected.length), reasons, view.signal);
+  }
+  return t.adopted(outcomes.length - rejected.length);
 }

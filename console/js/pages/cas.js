@@ -3,6 +3,7 @@
 import { html, nothing, repeat } from '../../vendor/lit-html.js';
 import {
   activate,
+  adopt,
   importCa,
   prepare,
   removeRequest,
@@ -33,6 +34,15 @@ const BADGES = /** @type {const} */ ({
 });
 
 /**
+ * The state of the CRLs of a CA.
+ * @typedef {object} Crls
+ * @property {number} lists
+ * @property {number | null} number
+ * @property {string | null} this_update
+ * @property {string | null} next_update
+ */
+
+/**
  * The data of the page.
  * @typedef {object} State
  * @property {import('../page.js').View} view
@@ -40,6 +50,7 @@ const BADGES = /** @type {const} */ ({
  * @property {import('../cas/actions.js').CaRequest[]} requests
  * @property {import('../cas/actions.js').Upload[] | null} uploads `null`: the token may not read
  *   them.
+ * @property {Map<string, Crls>} crls By the IDs of CAs.
  * @property {unknown} error
  * @property {string} done What the last action did.
  */
@@ -50,7 +61,15 @@ export const page = {
   needs: ['Account Settings Read'],
   open(view) {
     /** @type {State} */
-    const state = { view, cas: null, requests: [], uploads: null, error: null, done: '' };
+    const state = {
+      view,
+      cas: null,
+      requests: [],
+      uploads: null,
+      crls: new Map(),
+      error: null,
+      done: '',
+    };
     view.live.subscribe('refresh', () => void load(state), view.signal);
     draw(state);
     void load(state);
@@ -120,6 +139,7 @@ function managed(state, cas, mayManage) {
   const retired = cas.filter((ca) => ca.state === 'retired');
   const card = (/** @type {import('../cas/actions.js').ManagedCa} */ ca) =>
     managedCard(state, ca, mayManage);
+  const mayAdopt = view.session.may('SSL and Certificates Write');
   return html`<section aria-labelledby="managed-cas">
     <h2 id="managed-cas">${t.managed}</h2>
     <p>${t.managedHint}</p>
@@ -132,6 +152,11 @@ function managed(state, cas, mayManage) {
               <button @click=${() => run(state, request(view, cas))}>${t.request}</button>
               <button @click=${() => run(state, importCa(view, null))}>${t.import}</button>`
           : html`<p class="hint">${t.readOnly}</p>`
+      }
+      ${
+        mayAdopt && cas.length > 0
+          ? html`<button @click=${() => run(state, adopt(view))}>${t.adopt}</button>`
+          : nothing
       }
       ${
         shown.length > 0
@@ -210,7 +235,7 @@ function managedCard(state, ca, mayManage) {
         ${t.certificate}
       </button>
     </div>
-    <details>
+    <details @toggle=${(/** @type {Event} */ event) => opened(state, ca, event)}>
       <summary>${t.details}</summary>
       <dl class="facts">
         <dt>${t.id}</dt>
@@ -221,6 +246,8 @@ function managedCard(state, ca, mayManage) {
         <dd class="mono">${ca.public_url}</dd>
         <dt>${t.publishedEpoch}</dt>
         <dd>${ca.published_epoch}</dd>
+        <dt>${t.crls}</dt>
+        <dd>${crlState(state.crls.get(ca.id))}</dd>
         <dt>${t.lists}</dt>
         <dd>${listLinks(ca)}</dd>
       </dl>
@@ -232,6 +259,36 @@ function managedCard(state, ca, mayManage) {
       )}
     </details>
   </article>`;
+}
+
+/**
+ * Reads the state of the CRLs of a CA, when its details open.
+ * @param {State} state
+ * @param {import('../cas/actions.js').ManagedCa} ca
+ * @param {Event} event
+ */
+async function opened(state, ca, event) {
+  const { view, crls } = state;
+  if (!(/** @type {HTMLDetailsElement} */ (event.target).open)) return;
+  const path = `/certgate/v1/accounts/${view.account}/managed_authorities/${ca.id}/crls`;
+  try {
+    crls.set(ca.id, (await view.api.get(path, {}, { signal: view.signal })).result);
+    state.error = null;
+  } catch (error) {
+    if (view.signal.aborted) return;
+    state.error = error;
+  }
+  draw(state);
+}
+
+/** @param {Crls | undefined} crls */
+function crlState(crls) {
+  if (crls === undefined) return text.common.loading;
+  if (!crls.this_update || !crls.next_update) return t.noCrls;
+  return html`<span>
+    ${t.crlsOf(crls.lists, crls.number ?? 0)} ${t.crlsMade} ${ago(crls.this_update)}.
+    ${t.crlsUntil} ${when(crls.next_update)}.
+  </span>`;
 }
 
 /**
