@@ -142,6 +142,21 @@ fn problem(error: &csv::Error) -> String {
     }
 }
 
+/// The edits by which a column that is meant may differ from what is written.
+const TYPING_ERRORS_MAX: usize = 2;
+
+/// Returns advice for a column that is not known.
+fn hint(name: &str) -> String {
+    let distance = |column: &&str| strsim::damerau_levenshtein(column, name);
+    let nearest = COLUMNS.into_iter().min_by_key(distance);
+    match nearest.filter(|nearest| distance(nearest) <= TYPING_ERRORS_MAX) {
+        Some(nearest) if name.len() > TYPING_ERRORS_MAX => {
+            format!("the nearest known one is {nearest}")
+        }
+        _ => format!("the known ones are {}", COLUMNS.join(", ")),
+    }
+}
+
 /// Returns the known column of each field of a line.
 fn columns(header: &csv::StringRecord) -> Result<Vec<&'static str>, Failure> {
     let mut columns = Vec::new();
@@ -153,13 +168,7 @@ fn columns(header: &csv::StringRecord) -> Result<Vec<&'static str>, Failure> {
             .to_lowercase();
         let known = COLUMNS.into_iter().find(|column| *column == name);
         let column = known.ok_or_else(|| {
-            let nearest = COLUMNS
-                .into_iter()
-                .min_by_key(|column| strsim::damerau_levenshtein(column, &name));
-            Failure::usage(format!("unknown column {name:?} in the first line")).hint(format!(
-                "the nearest known one is {}",
-                nearest.expect("there are columns")
-            ))
+            Failure::usage(format!("unknown column {name:?} in the first line")).hint(hint(&name))
         })?;
         if columns.contains(&column) {
             return Err(Failure::usage(format!("the column {column} occurs twice"))
@@ -302,6 +311,7 @@ mod tests {
                 "common_name,organisation\n",
                 "nearest known one is organization",
             ),
+            ("cn,organization\n", "the known ones are common_name, "),
             ("common_name,common_name\n", "occurs twice"),
             ("organization\n", "common_name among them"),
         ] {
