@@ -183,8 +183,10 @@ function template(view, state) {
             <p>${text.overview.noneHow}</p>
             ${command(text.overview.command, 'certgate cert issue --cn device-1')}`,
         )
-      : html`${expiryCalendar(summary.expiring, now)}
-          ${activityChart(summary.issued, summary.revoked, now)}`}
+      : html`<div class="grid charts">
+          ${expiryCalendar(summary.expiring, now)}
+          ${activityChart(summary.issued, summary.revoked, now)}
+        </div>`}
     <div class="grid">${authoritiesPanel(state)} ${pointsPanel(state)}</div>
   `;
 }
@@ -202,7 +204,9 @@ function attention({ session }, state, now) {
     </h2>
     ${found.length === 0
       ? notice('success', text.overview.good)
-      : found.map(({ kind, body, remedy }) => notice(kind, html`<p>${body}</p>`, remedy))}
+      : html`<div class="notices">
+          ${found.map(({ kind, body, remedy }) => notice(kind, html`<p>${body}</p>`, remedy))}
+        </div>`}
   </section>`;
 }
 

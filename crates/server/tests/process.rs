@@ -272,7 +272,7 @@ fn stable(answer: &str) -> String {
 fn the_console_is_served_beside_an_api_that_is_the_same_without_it() {
     let logs = |_: &Path| Stdio::null();
     let on = Server::start("", Stdio::null(), logs);
-    let off = Server::start("--console false", Stdio::null(), logs);
+    let off = Server::start("--console=false", Stdio::null(), logs);
     let (with, without) = (on.api().unwrap(), off.api().unwrap());
     let browser = "text/html,application/xhtml+xml,*/*;q=0.8";
 
