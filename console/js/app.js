@@ -347,6 +347,6 @@ function showDefect(error) {
   if (root instanceof HTMLElement) render(errorNotice(error), root);
 }
 
-render(loading(), app);
+render(html`<main class="sign-in"><div id="banner" role="status"></div>${loading()}</main>`, app);
 await session.resume();
 if (!session.isSignedIn) sessionChanged();

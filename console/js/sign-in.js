@@ -4,10 +4,13 @@ import { html, nothing, render } from '../vendor/lit-html.js';
 import { ApiError } from './api.js';
 import { text } from './text.js';
 import { command } from './ui/copy.js';
-import { notice } from './ui/notice.js';
+import { errorNotice, notice } from './ui/notice.js';
 
 /** The longest text that is sent as a token, in characters. */
 const TOKEN_CHARACTERS_MAX = 512;
+
+/** The error code of a header that cannot be read. */
+const MALFORMED_CODE = 6003;
 
 /** @param {import('./session.js').Session} session */
 export function signIn(session) {
@@ -31,9 +34,7 @@ export function signIn(session) {
     try {
       await session.signIn(token, remember.checked);
     } catch (error) {
-      const refused = error instanceof ApiError && error.status < 500;
-      const message = error instanceof Error ? error.message : String(error);
-      render(notice('error', refused ? text.signIn.refused(message) : message), report);
+      render(failed(error), report);
       field.focus();
     } finally {
       button.disabled = false;
@@ -41,6 +42,7 @@ export function signIn(session) {
   };
   return html`
     <main class="sign-in">
+      <div id="banner" role="status"></div>
       <h1 id="heading" tabindex="-1">${text.signIn.title}</h1>
       ${session.ended ? notice('warning', session.ended) : nothing}
       <form @submit=${submit} novalidate>
@@ -71,6 +73,19 @@ export function signIn(session) {
       </details>
     </main>
   `;
+}
+
+/**
+ * Says what happened: only some errors are about the token.
+ * @param {unknown} error
+ */
+function failed(error) {
+  if (!(error instanceof ApiError)) return errorNotice(error);
+  if (error.status === 401 || error.status === 403) {
+    return notice('error', text.signIn.refused(error.message));
+  }
+  if (error.code === MALFORMED_CODE) return notice('error', text.signIn.notAToken);
+  return html`${notice('error', text.signIn.failed)} ${errorNotice(error)}`;
 }
 
 /** @param {string} token */

@@ -80,6 +80,7 @@ const signIn = {
   /** @type {(message: string) => string} */
   refused: (message) => `The server does not accept this token (“${message}”). Check that you ` +
     'pasted all of it, and that it has not ended.',
+  failed: 'Signing in failed for another reason than your token:',
   noToken: 'I have no token',
   noTokenFirst: 'The first start of the server printed one, and stored it in client.toml.',
   noTokenHow: 'On the machine of the server, this command creates another one:',

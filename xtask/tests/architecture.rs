@@ -248,8 +248,13 @@ fn each_library_has_one_place() {
     }
     assert_eq!(
         users("axum"),
-        ["certgate-api", "certgate-testkit", "certgate"],
-        "HTTP begins at the api"
+        [
+            "certgate-api",
+            "certgate-console",
+            "certgate-testkit",
+            "certgate"
+        ],
+        "HTTP begins at the api, and at the files of the console"
     );
     assert_eq!(
         users("rustls"),

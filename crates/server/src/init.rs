@@ -54,9 +54,11 @@ pub fn run(config: &InstallationConfig, arguments: InitArgs) -> anyhow::Result<(
         writeln!(out, "account_id {}", made.account_id)?;
         writeln!(out, "zone_id    {}", made.zone_id)?;
         writeln!(out, "token      {}", made.token.expose())?;
+        let (url, path) = (config.api_url(config.listen), certgate_console::PATH);
         log::say(format_args!(
             "The token has every permission, and certgate does not show it again. Start with: \
-             certgate serve --data-dir {shown}"
+             certgate serve --data-dir {shown}\n\
+             Then open {url}{path} in a browser, and paste the token."
         ));
     }
     Ok(out.flush()?)

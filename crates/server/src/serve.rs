@@ -440,7 +440,10 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) -> String {
         false => format!(" --data-dir {data_dir}"),
     };
     let browser = match config.console {
-        true => format!("Or open {api_url} in a browser, and paste the token.\n\n"),
+        true => {
+            let path = certgate_console::PATH;
+            format!("Or open {api_url}{path} in a browser, and paste the token.\n\n")
+        }
         false => String::new(),
     };
     format!(
