@@ -1,6 +1,7 @@
 /** The public API of the server that serves the console. */
 
 import { connection } from './connection.js';
+import { quoted } from './shell-words.js';
 import { text } from './text.js';
 
 /** The longest wait that the console accepts from `Retry-After`, in seconds. */
@@ -193,10 +194,10 @@ export class Api {
    * @param {unknown} [body]
    */
   curl(method, path, body) {
-    const lines = [`curl -X ${method} ${shellQuoted(location.origin + path)}`];
+    const lines = [`curl -X ${method} ${quoted(location.origin + path)}`];
     lines.push('-H "Authorization: Bearer $CERTGATE_TOKEN"');
     if (body !== undefined) {
-      lines.push("-H 'Content-Type: application/json'", `-d ${shellQuoted(JSON.stringify(body))}`);
+      lines.push("-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body))}`);
     }
     return lines.join(' \\\n  ');
   }
@@ -325,14 +326,6 @@ export function queryText(query) {
   }
   const encoded = parameters.toString();
   return encoded && `?${encoded}`;
-}
-
-/**
- * Returns the text as one word of a POSIX shell.
- * @param {string} word
- */
-export function shellQuoted(word) {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /**
