@@ -1390,7 +1390,7 @@ const audit = {
   aboutCertificate: (id) => `About the certificate ${id}`,
   onlyThis: 'Show only what this token did',
   /** @type {(id: string) => string} */
-  deletedToken: (id) => `deleted token ${id.slice(0, 8)}…`,
+  deletedToken: (id) => `deleted token …${id.slice(-8)}`,
   number: 'No.',
   time: 'Time',
   what: 'What',

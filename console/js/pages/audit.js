@@ -454,7 +454,7 @@ function what(view, { action, resource, zone }) {
   const verb = t.verbs[action.type] ?? action.type;
   const object = t.objects[resource.type] ?? resource.type;
   const link = linkOf(view, resource, zone?.id ?? view.zone?.id ?? '');
-  const id = html`<span class="mono">${resource.id.slice(0, 8)}…</span>`;
+  const id = html`<span class="mono">…${resource.id.slice(-8)}</span>`;
   return html`<div>
     ${verb} ${object}
     ${link

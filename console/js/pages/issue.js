@@ -393,7 +393,7 @@ function daysField({ values }, fields) {
   const number = Number(values['days']);
   const isKnown = !fields.problems?.['days'];
   const end = new Date(Date.now() + number * 86_400_000);
-  return html`<div class="days">
+  return html`<div class="validity">
     ${textField(fields, 'days', {
       label: t.days,
       hint: isKnown ? html`${t.until} ${when(end.toISOString(), 'day')}` : t.daysHint,
