@@ -466,8 +466,8 @@ const certificate = {
   seen: 'Last seen',
   refuses: 'Refuses it',
   admits: 'Admits it',
-  waiting: 'Has not confirmed yet',
-  silent: 'Silent: the change does not wait for it',
+  waiting: 'Not confirmed yet',
+  silent: 'Silent, not waited for',
   /** @type {(seconds: number) => string} */
   seconds: (seconds) => `${seconds.toFixed(1)} s`,
   /** @type {(word: string) => string} */
@@ -519,6 +519,7 @@ const certificate = {
   downloadPem: 'Download certificate',
   downloadChain: 'Download with CA',
   downloadCsr: 'Download request',
+  mayNotReadCas: 'Your token may not download the CA: it lacks Account Settings Read.',
   copyPem: 'Copy the certificate as PEM',
   showPem: 'Show PEM',
   noChain: 'The account has no managed CA with the ID of this certificate’s CA.',

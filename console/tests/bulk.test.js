@@ -167,3 +167,19 @@ test('another file is refused with its line', () => {
     assert.throws(() => Record.read(bad), refused, bad);
   }
 });
+
+test('a defect leaves a doubt about the certificate whose request it ended', async () => {
+  const work = record(3);
+  const run = new Run(
+    work,
+    async ({ id: asked }) => {
+      if (asked === id(1)) {
+        throw new Error('a defect');
+      }
+      return { kind: 'changed' };
+    },
+    pause,
+  );
+  await assert.rejects(run.start());
+  assert.deepEqual(work.doubtful(), [work.planned[1]]);
+});

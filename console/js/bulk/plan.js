@@ -1,8 +1,6 @@
-/** The certificates of a bulk action, before it is confirmed. */
+/** The conditions of a bulk action, before it is confirmed. */
 
 import { conditionsOf, statusOf } from '../certificates/filters.js';
-import { every } from '../certificates/matches.js';
-import { pagesOf } from '../certificates/requests.js';
 
 /**
  * @typedef {import('../certificates/selection.js').Chosen} Chosen
@@ -10,7 +8,7 @@ import { pagesOf } from '../certificates/requests.js';
  */
 
 /** The statuses that an action changes, the usual one first. */
-const CHANGES = /** @type {const} */ ({
+export const CHANGES = /** @type {const} */ ({
   revoke: ['active', 'pending_reactivation'],
   restore: ['revoked', 'pending_revocation'],
 });
@@ -48,33 +46,6 @@ export function queryOf(query, action) {
   ['action', 'page', 'continue', 'order', 'direction'].forEach((name) => result.delete(name));
   result.set('status', CHANGES[action][0]);
   return result;
-}
-
-/**
- * Reads all certificates that a search finds and the action changes, in the order of names.
- *
- * @param {import('../api.js').Api} api
- * @param {string} zone
- * @param {URLSearchParams} query
- * @param {Action} action
- * @param {AbortSignal} signal
- * @param {(count: number) => void} onCount Called with the number of certificates so far.
- * @returns {Promise<Chosen[]>}
- */
-export async function collect(api, zone, query, action, signal, onCount) {
-  /** @type {Map<string, Chosen>} */
-  const found = new Map();
-  const list = pagesOf(api, zone, { signal });
-  for (const status of CHANGES[action]) {
-    const conditions = { ...conditionsOf(query), status };
-    for await (const items of every(list, conditions)) {
-      for (const { id, common_name, status, expires_on } of items) {
-        found.set(id, { id, common_name, status, expires_on });
-      }
-      onCount(found.size);
-    }
-  }
-  return [...found.values()].toSorted(byName);
 }
 
 /**

@@ -56,8 +56,9 @@ export class Record {
   #doubtful = new Set();
   #counts = { changed: 0, unchanged: 0, failed: 0 };
 
-  /** Receives each new line, to store it. @type {(line: Line) => void} */
-  onLine = () => {};
+  /** The IDs of the tokens that sent requests. @type {Set<string>} */
+  callers = new Set();
+  isFromFile = false;
 
   /**
    * @param {Omit<Head, 'version' | 'count'>} about
@@ -131,7 +132,7 @@ export class Record {
    */
   announce(index) {
     if (index >= this.#announced) {
-      this.#append({ announced: Math.min(index + ANNOUNCED, this.planned.length) });
+      this.#apply({ announced: Math.min(index + ANNOUNCED, this.planned.length) });
     }
   }
 
@@ -152,23 +153,7 @@ export class Record {
    * @param {Outcome} outcome
    */
   finish(id, outcome) {
-    switch (outcome.kind) {
-      case 'changed':
-        return this.#append({ changed: id });
-      case 'unchanged':
-        return this.#append({ unchanged: id });
-      case 'failed':
-        if (this.#doubtful.has(id)) {
-          return this.#set(id, outcome);
-        }
-        return this.#append({ failed: [id, outcome.problem] });
-    }
-  }
-
-  /** @param {Line} line */
-  #append(line) {
-    this.#apply(line);
-    this.onLine(line);
+    this.#set(id, outcome);
   }
 
   /** @param {Line} line */
@@ -260,6 +245,7 @@ export class Record {
       record.#apply(parsed);
     });
     record.#announcedAreDoubtful();
+    record.isFromFile = true;
     return record;
   }
 

@@ -99,7 +99,7 @@ export class Run {
       if (this.#isStopped) {
         return;
       }
-      const reply = await this.#send(planned, this.#record.mayBeChanged(index));
+      const reply = await this.#asked(planned, this.#record.mayBeChanged(index));
       if (reply.kind === 'again') {
         if (reply.isSent) {
           this.#record.doubt(planned.id);
@@ -118,6 +118,19 @@ export class Run {
         this.onChange();
       }
       return;
+    }
+  }
+
+  /**
+   * @param {import('./record.js').Planned} planned
+   * @param {boolean} mayBeChanged
+   */
+  async #asked(planned, mayBeChanged) {
+    try {
+      return await this.#send(planned, mayBeChanged);
+    } catch (error) {
+      this.#record.doubt(planned.id);
+      throw error;
     }
   }
 

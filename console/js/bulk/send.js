@@ -22,14 +22,13 @@ const OF_ONE = [400, 404, 409];
  *
  * @param {object} options
  * @param {import('../api.js').Api} options.api
- * @param {import('../types.js').Caller | null} options.caller
- * @param {import('./record.js').Head} options.head
- * @param {AbortSignal} options.signal
+ * @param {import('./record.js').Record} options.record
  * @returns {import('./run.js').Send}
  */
-export function sender({ api, caller, head, signal }) {
-  const { action, reason, zone_id: zone } = head;
-  const request = { signal, isOnce: true };
+export function sender({ api, record }) {
+  const { action, reason, zone_id: zone } = record.head;
+  // A request that is under way ends with its answer, also if the user leaves the page.
+  const request = { isOnce: true };
   const body =
     reason === null
       ? undefined
@@ -46,29 +45,31 @@ export function sender({ api, caller, head, signal }) {
         return { kind: 'changed' };
       }
       // It was revoked before: perhaps by an earlier request of ours, whose answer was lost.
-      const isOurs = mayBeChanged && (await isRevokedBy(api, zone, id, caller, request));
+      const isOurs = mayBeChanged && (await isRevokedBy(api, record, id, request));
       return { kind: isOurs ? 'changed' : 'unchanged' };
     } catch (error) {
-      signal.throwIfAborted();
       return replyTo(error);
     }
   };
 }
 
 /**
- * Returns true if the caller revoked the certificate. It was active when the list was made, so that
- * its last revocation is of the time afterwards.
+ * Returns true if a request of the record revoked the certificate. It was active when the list was
+ * made, so that its last revocation is of the time afterwards. The file of a record does not say
+ * which token worked with it.
  *
  * @param {import('../api.js').Api} api
- * @param {string} zone
+ * @param {import('./record.js').Record} record
  * @param {string} id
- * @param {import('../types.js').Caller | null} caller
  * @param {import('../api.js').Options} options
  */
-export async function isRevokedBy(api, zone, id, caller, options) {
-  const { result } = await api.get(historyPath(zone, id), {}, options);
+export async function isRevokedBy(api, { callers, head, isFromFile }, id, options) {
+  const { result } = await api.get(historyPath(head.zone_id, id), {}, options);
   const change = lastChange(result);
-  return change?.action === 'revoked' && change.actor.id === (caller?.id ?? null);
+  if (change?.action !== 'revoked') {
+    return false;
+  }
+  return callers.has(change.actor.id ?? '') || (isFromFile && change.at >= head.created_on);
 }
 
 /**

@@ -1,13 +1,13 @@
 /** Page 4: change many certificates: search, preview, confirm, progress, undo. */
 
 import { html, nothing } from '../../vendor/lit-html.js';
+import { collect } from '../bulk/collect.js';
 import { FILE_OCTETS_MAX, Record, RecordError, opposite } from '../bulk/record.js';
 import { Run } from '../bulk/run.js';
 import { isRevokedBy, sender } from '../bulk/send.js';
 import {
   byName,
   changes,
-  collect,
   commandOf,
   description,
   queryOf,
@@ -322,13 +322,13 @@ class Bulk {
 
   /** @param {Record} record */
   #use(record) {
-    const { api, session, signal } = this.view;
+    const { api, session } = this.view;
     this.#record = record;
+    record.callers.add(session.caller?.id ?? '');
     unfinished = record;
     this.#action = record.head.action;
     this.#epoch = 0;
-    const send = sender({ api, caller: session.caller, head: record.head, signal });
-    this.#run = new Run(record, send, (seconds) => sleep(seconds * 1000, signal));
+    this.#run = new Run(record, sender({ api, record }), (seconds) => sleep(seconds * 1000));
     this.#run.onChange = () => this.#drawSoon();
   }
 
@@ -389,10 +389,10 @@ class Bulk {
   }
 
   #undo = async () => {
-    const { session, signal, api } = this.view;
+    const { api, signal } = this.view;
     const record = /** @type {Record} */ (this.#record);
     for (const { id } of record.doubtful()) {
-      if (await isRevokedBy(api, this.#zone, id, session.caller, { signal })) {
+      if (await isRevokedBy(api, record, id, { signal })) {
         record.finish(id, { kind: 'changed' });
       }
     }

@@ -416,13 +416,18 @@ class Details {
 
   /** @param {ClientCertificate} certificate */
   #files(certificate) {
-    const { api } = this.view;
+    const { account, api, session } = this.view;
     const name = certificate.common_name || certificate.id;
+    const mayReadCas = account !== null && session.may('Account Settings Read');
     const pem = `${certificate.certificate}\n`;
     const type = 'application/x-pem-file';
     return html`<div class="actions">
         <button @click=${() => download(`${name}.crt`, type, [pem])}>${words.downloadPem}</button>
-        <button @click=${() => void this.#downloadChain(certificate)}>${words.downloadChain}</button>
+        ${mayReadCas
+          ? html`<button @click=${() => void this.#downloadChain(certificate)}>
+              ${words.downloadChain}
+            </button>`
+          : nothing}
         ${copyButton(pem, words.copyPem)}
         ${certificate.csr
           ? html`<button class="quiet" @click=${() => download(`${name}.csr`, type, [certificate.csr])}>
@@ -430,6 +435,7 @@ class Details {
             </button>`
           : nothing}
       </div>
+      ${mayReadCas ? nothing : html`<p class="hint">${words.mayNotReadCas}</p>`}
       <details>
         <summary>${words.showPem}</summary>
         <pre class="pem" tabindex="0" aria-label=${words.showPem}>${pem}</pre>
