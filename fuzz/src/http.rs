@@ -105,6 +105,7 @@ pub fn exchange(sent: &[u8], is_management: bool, packet: usize, closes: bool) -
             },
             documentation: certgate_api::Documentation::default(),
             peer,
+            certificate: None,
             proxies: None,
             stopped,
             place,

@@ -249,6 +249,16 @@ impl LogNames {
                 kind: "offline".into(),
                 ..AuditActor::default()
             },
+            Actor::Certificate(id) => AuditActor {
+                id: Some(id.into()),
+                kind: "certificate".into(),
+                ..AuditActor::default()
+            },
+            Actor::TrustedCa(id) => AuditActor {
+                id: Some(Id(*id.as_bytes())),
+                kind: "mtls_certificate".into(),
+                ..AuditActor::default()
+            },
         };
         AuditActor {
             ip_address: entry.by.address.map(|address| address.to_string().into()),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use certgate_wire::{ErrorCause, ErrorItem, ErrorSource, FailedAnswer};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::code::{self, Code};
 use crate::failure_log::Inside;
@@ -204,6 +204,24 @@ impl ApiError {
 }
 
 impl ApiError {
+    /// Returns the parts of an answer in plain text: the status, the text, the seconds until the
+    /// client may try again, and the text for the log.
+    pub(crate) fn plain(
+        self,
+    ) -> (
+        StatusCode,
+        Cow<'static, str>,
+        Option<u32>,
+        Option<Box<Inside>>,
+    ) {
+        (
+            self.code.status,
+            self.message,
+            self.retry_after_seconds,
+            self.inside,
+        )
+    }
+
     /// Returns the error as answers show it.
     pub(crate) fn item(self) -> ErrorItem<'static> {
         ErrorItem {

@@ -86,6 +86,10 @@ impl From<IssueError> for ApiError {
                 }
             }
             IssueError::RulesCorrupt { .. } => Self::new(code::ISSUANCE_RULES_CORRUPT, message),
+            // Only clients that enrol renew certificates.
+            IssueError::OtherSubject
+            | IssueError::FurtherName { .. }
+            | IssueError::NotRenewed(_) => Self::internal(message),
             IssueError::NoZone => Self::no_tenant(),
             IssueError::KeyReused(_) => Self::new(code::IDEMPOTENCY_KEY_REUSED, message),
             IssueError::InDoubt {

@@ -60,6 +60,11 @@ impl RequestLayer {
         Self::new(api, false)
     }
 
+    /// Returns the layer of the enrolment listener, which simple programs of devices use too.
+    pub(crate) fn of_enrolment(api: &Api) -> Self {
+        Self::new(api, false)
+    }
+
     fn new(api: &Api, needs_host: bool) -> Self {
         Self(Arc::new(Shared {
             random: api.random.clone(),

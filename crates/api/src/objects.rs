@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use certgate_model::{
     AccountRecord, AddressBlock, AuthorityRequestRecord, AuthorityState, CertificateRecord, Effect,
-    MtlsCertificateRecord, PermissionGroup, Policy, Resource, Timestamp, TokenRecord, TokenState,
-    UserRecord, ZoneRecord,
+    Lineage, MtlsCertificateRecord, PermissionGroup, Policy, Resource, Timestamp, TokenRecord,
+    TokenState, UserRecord, ZoneRecord,
 };
 use certgate_pki::pem_lines;
 use certgate_service::{
@@ -15,8 +15,8 @@ use certgate_service::{
 };
 use certgate_wire::{
     Account, AccountName, AccountSettings, AccountTypeName, AddressBlockText, CaRequest,
-    CertificateAuthority, ClientCertificate, EffectName, Id, KeyAlgorithmName, ManagedCa,
-    Membership, MembershipPermissions, MtlsCertificate, Octets20, PermissionGrant,
+    CertificateAuthority, CertificateLine, ClientCertificate, EffectName, Id, KeyAlgorithmName,
+    ManagedCa, Membership, MembershipPermissions, MtlsCertificate, Octets20, PermissionGrant,
     PermissionGroupEntry, PermissionGroupName, ResourceName, ResourceValue, Sha256, SignatureName,
     Star, StatusName, Time, Token, TokenAddresses, TokenCondition, TokenPolicy, TokenStatus,
     TokenVerification, User, Zone, ZoneMeta, ZoneOwner, ZonePlan, ZoneTypeName,
@@ -48,7 +48,15 @@ pub(crate) fn client_certificate(record: &CertificateRecord) -> ClientCertificat
         state: (&subject.state).into(),
         status: StatusName(record.status),
         validity_days: record.validity_days,
+        certgate: line(record.lineage),
     }
+}
+
+fn line(lineage: Lineage) -> Option<CertificateLine> {
+    (lineage != Lineage::default()).then(|| CertificateLine {
+        replaces: lineage.replaces.map(Into::into),
+        replaced_by: lineage.replaced_by.map(Into::into),
+    })
 }
 
 pub(crate) fn mtls_certificate(record: &MtlsCertificateRecord) -> MtlsCertificate<'_> {

@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::middleware::RequestLayer;
 use crate::routes::{
     account_tokens, accounts, adoption, api_key, audit, audit_logs, certificate_history,
-    client_certificates, enforcement_points, enforcement_view, hostname_associations,
+    client_certificates, enforcement_points, enforcement_view, est, hostname_associations,
     issuance_rules, managed_authorities, managed_authority_requests, memberships,
     mtls_certificates, operations, permissions, publication, revocation_feed, summary, tokens,
     user, zones,
@@ -63,6 +63,23 @@ pub fn responder(api: Api) -> Router {
         .method_not_allowed_fallback(no_method);
     router
         .layer(RequestLayer::of_responder(&api))
+        .with_state(api)
+}
+
+/// Returns the routes of enrolment (EST, RFC 7030). The label of a path is the name of a zone.
+pub fn enrolment(api: Api) -> Router {
+    let operations = Router::new()
+        .route("/cacerts", get(est::ca_certificates))
+        .route("/simplereenroll", post(est::reenrol));
+    let router = Router::new()
+        .nest("/.well-known/est/{label}", operations.clone())
+        // strongSwan appends the whole path of RFC 7030 to that of its address.
+        .nest("/{label}/.well-known/est", operations)
+        .route("/healthz", get(operations::healthz))
+        .fallback(est::no_route)
+        .method_not_allowed_fallback(est::no_method);
+    router
+        .layer(RequestLayer::of_enrolment(&api))
         .with_state(api)
 }
 

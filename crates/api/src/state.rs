@@ -21,6 +21,11 @@ use crate::readiness::Readiness;
 #[derive(Debug, Clone, Copy)]
 pub struct PeerAddress(pub IpAddr);
 
+/// The chain of a client, in DER, its own certificate first. The TLS handshake proved the possession
+/// of its key, and nothing else. The listener adds it to every request of the connection.
+#[derive(Debug, Clone)]
+pub struct PeerCertificate(pub Arc<[Vec<u8>]>);
+
 /// The state of the API. Every request copies it several times, therefore it is one reference.
 #[derive(Clone)]
 pub struct Api(Arc<Inner>);

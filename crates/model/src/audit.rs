@@ -1,7 +1,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::{AccountId, Direction, Hex, Timestamp, TokenId, UserId, ZoneId};
+use crate::{
+    AccountId, CertificateId, Direction, Hex, MtlsCertificateId, Timestamp, TokenId, UserId, ZoneId,
+};
 
 /// The actor of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +16,14 @@ pub enum Actor {
     System,
     /// An operator on the server's machine, with the master key and without a token.
     Offline,
+    /// The holder of this certificate, who renews it.
+    Certificate(CertificateId),
+    /// The holder of a certificate of this uploaded CA, who enrols.
+    TrustedCa(MtlsCertificateId),
 }
 
 impl Actor {
-    /// The stored form, by which queries filter: 0 to 3, and the ID. The server and an
+    /// The stored form, by which queries filter: 0 to 5, and the ID. The server and an
     /// operator without a token have no ID.
     pub const fn code(&self) -> (u8, Option<&[u8; 16]>) {
         match self {
@@ -25,6 +31,8 @@ impl Actor {
             Self::ApiKey(id) => (1, Some(id.as_bytes())),
             Self::System => (2, None),
             Self::Offline => (3, None),
+            Self::Certificate(id) => (4, Some(id.as_bytes())),
+            Self::TrustedCa(id) => (5, Some(id.as_bytes())),
         }
     }
 
@@ -35,12 +43,15 @@ impl Actor {
             (1, Some(id)) => Some(Self::ApiKey(UserId::from_bytes(id))),
             (2, None) => Some(Self::System),
             (3, None) => Some(Self::Offline),
+            (4, Some(id)) => Some(Self::Certificate(CertificateId::from_bytes(id))),
+            (5, Some(id)) => Some(Self::TrustedCa(MtlsCertificateId::from_bytes(id))),
             _ => None,
         }
     }
 }
 
-/// Writes `token:` or `api_key:` and the ID, `system` or `offline`.
+/// Writes `token:`, `api_key:`, `certificate:` or `mtls_certificate:` and the ID, `system` or
+/// `offline`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -48,6 +59,8 @@ impl fmt::Display for Actor {
             Self::ApiKey(id) => write!(f, "api_key:{id}"),
             Self::System => f.write_str("system"),
             Self::Offline => f.write_str("offline"),
+            Self::Certificate(id) => write!(f, "certificate:{id}"),
+            Self::TrustedCa(id) => write!(f, "mtls_certificate:{id}"),
         }
     }
 }

@@ -178,6 +178,18 @@ pub struct CertificateRecord {
     pub revoked_on: Option<Timestamp>,
     /// The reason of that revocation; `None` while active or being restored.
     pub revocation_reason: Option<RevocationReason>,
+    /// Its neighbours in its line.
+    pub lineage: Lineage,
+}
+
+/// The neighbours of a certificate in its line: each renewal replaces the newest certificate of a
+/// line with one more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lineage {
+    /// The certificate that it replaced.
+    pub replaces: Option<CertificateId>,
+    /// The certificate that replaced it.
+    pub replaced_by: Option<CertificateId>,
 }
 
 /// The part of a certificate that changes: its status, and the revocation that led to it.

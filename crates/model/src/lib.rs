@@ -33,8 +33,8 @@ pub use authority::{
     SignatureAlgorithm, UnknownName,
 };
 pub use certificate::{
-    AuthorityRef, CertificateRecord, CertificateState, SerialInteger, SerialNumber, SubjectFields,
-    Totals,
+    AuthorityRef, CertificateRecord, CertificateState, Lineage, SerialInteger, SerialNumber,
+    SubjectFields, Totals,
 };
 pub use crl::{
     CRL_SHARDS, CrlKind, CrlRecord, Revocation, SignedCrl, revocation_date, this_update,

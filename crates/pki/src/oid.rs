@@ -29,6 +29,10 @@ oids! {
     DOMAIN_COMPONENT = "0.9.2342.19200300.100.1.25";
     USER_ID = "0.9.2342.19200300.100.1.1";
 
+    // Content types of CMS: RFC 5652 §4 and §5.1.
+    CMS_DATA = "1.2.840.113549.1.7.1";
+    CMS_SIGNED_DATA = "1.2.840.113549.1.7.2";
+
     // Public keys: RFC 3279 §2.3, RFC 5480 §2.1.1, RFC 8410 §3.
     RSA_ENCRYPTION = "1.2.840.113549.1.1.1";
     EC_PUBLIC_KEY = "1.2.840.10045.2.1";

@@ -47,6 +47,42 @@ fn read_subject(subject: &[u8], requested: &mut RequestedCertificate) -> Result<
     Ok(())
 }
 
+impl CheckedCsr {
+    /// Returns true if a certificate (DER) has the subject of the request: the same attributes with
+    /// the same texts. The types of strings may differ, because programs choose them anew.
+    pub fn has_subject_of(&self, certificate: &[u8]) -> bool {
+        let same = || {
+            let signed = SignedParts::read(certificate)?;
+            let tbs = TbsParts::read(signed.tbs).map_err(|_| NotDer)?;
+            is_same_name(self.subject_der(), tbs.subject)
+        };
+        same().unwrap_or(false)
+    }
+}
+
+fn is_same_name(one: &[u8], other: &[u8]) -> Result<bool, NotDer> {
+    let mut one = Cursor::new(one).inside(tag::SEQUENCE)?;
+    let mut other = Cursor::new(other).inside(tag::SEQUENCE)?;
+    while !one.is_empty() && !other.is_empty() {
+        let (mut one, mut other) = (one.inside(tag::SET)?, other.inside(tag::SET)?);
+        while !one.is_empty() && !other.is_empty() {
+            let (kind, value) = read_attribute(&mut one)?;
+            let (other_kind, other_value) = read_attribute(&mut other)?;
+            let is_same_text = match (read_text(value), read_text(other_value)) {
+                (Some(text), Some(other)) => text == other,
+                _ => value.raw == other_value.raw,
+            };
+            if kind != other_kind || !is_same_text {
+                return Ok(false);
+            }
+        }
+        if !one.is_empty() || !other.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(one.is_empty() && other.is_empty())
+}
+
 /// Returns the subject alternative names of a certificate (DER); none if it is malformed.
 pub fn certificate_alternative_names(der: &[u8]) -> Vec<AlternativeName> {
     let read = || {

@@ -10,13 +10,11 @@ const RESERVE_MAX: u64 = 256;
 /// The fewest connections of a listener. With so few file descriptors, the process hardly starts.
 const CONNECTIONS_MIN: u64 = 8;
 
-const LISTENERS: u64 = 2;
-
-/// Returns the number of connections for each listener: `wanted`, or fewer if the process may not
-/// open as many files. The connections of one listener never take the files of the other.
-pub fn connections(wanted: usize) -> usize {
+/// Returns the number of connections for each of some listeners: `wanted`, or fewer if the process may not
+/// open as many files. The connections of one listener never take the files of the others.
+pub fn connections(wanted: usize, listeners: u64) -> usize {
     let open_files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let possible = possible(open_files_max);
+    let possible = possible(open_files_max, listeners);
     let wanted = wanted as u64;
     if possible < wanted {
         tracing::warn!(
@@ -30,13 +28,13 @@ pub fn connections(wanted: usize) -> usize {
     usize::try_from(wanted.min(possible)).unwrap_or(usize::MAX)
 }
 
-fn possible(open_files_max: u64) -> u64 {
+fn possible(open_files_max: u64, listeners: u64) -> u64 {
     let reserve = match open_files_max / 4 {
         ..RESERVE_MIN => RESERVE_MIN,
         RESERVE_MAX.. => RESERVE_MAX,
         quarter => quarter,
     };
-    (open_files_max.saturating_sub(reserve) / LISTENERS).max(CONNECTIONS_MIN)
+    (open_files_max.saturating_sub(reserve) / listeners).max(CONNECTIONS_MIN)
 }
 
 #[cfg(test)]
@@ -44,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_listeners_and_the_database_share_the_open_files() {
+    fn listeners_and_the_database_share_the_open_files() {
         for (open_files_max, connections) in [
             (64, 8),
             (256, 96),
@@ -52,7 +50,8 @@ mod tests {
             (20_000, 9_872),
             (u64::MAX, (u64::MAX - 256) / 2),
         ] {
-            assert_eq!(possible(open_files_max), connections);
+            assert_eq!(possible(open_files_max, 2), connections);
         }
+        assert_eq!(possible(1_024, 3), 256);
     }
 }

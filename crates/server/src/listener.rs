@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use certgate_api::{Documentation, TrustedProxies};
+use certgate_api::{Documentation, PeerCertificate, TrustedProxies};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -148,6 +148,7 @@ impl Acceptor {
             router: self.router.clone(),
             documentation: self.documentation.clone(),
             peer,
+            certificate: None,
             proxies: self
                 .trusted_proxies
                 .contains(peer)
@@ -168,7 +169,7 @@ async fn pause() {
 }
 
 /// Speaks HTTP on a new connection, after the TLS handshake if there is one.
-async fn serve(http: Http, stream: TcpStream, tls: Option<TlsAcceptor>) {
+async fn serve(mut http: Http, stream: TcpStream, tls: Option<TlsAcceptor>) {
     // The server writes each answer at once, so that a delay gains nothing.
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
@@ -181,6 +182,11 @@ async fn serve(http: Http, stream: TcpStream, tls: Option<TlsAcceptor>) {
     match secured {
         Ok(stream) => {
             http.place.seat().secured();
+            let (_, session) = stream.get_ref();
+            http.certificate = session.peer_certificates().map(|chain| {
+                let chain = chain.iter().map(|certificate| certificate.to_vec());
+                PeerCertificate(chain.collect())
+            });
             http.serve(stream).await;
         }
         Err(error) => tracing::debug!(%error, "TLS handshake failed"),

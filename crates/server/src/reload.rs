@@ -12,7 +12,8 @@ use certgate_service::Service;
 use tokio::task::block_in_place;
 
 use crate::config::{
-    Changes, Config, ConfigError, Configuration, Environment, Layers, Management, SettingFlags,
+    Changes, Config, ConfigError, Configuration, EnrolmentConfig, Environment, Layers, Management,
+    SettingFlags,
 };
 use crate::log::Log;
 use crate::signals;
@@ -49,12 +50,52 @@ impl Origin {
     }
 }
 
+/// The TLS certificates of the listeners.
+#[derive(Clone, Default)]
+pub struct Identities {
+    pub management: Option<Arc<CurrentIdentity>>,
+    pub enrolment: Option<Arc<CurrentIdentity>>,
+}
+
+impl Identities {
+    /// Reads the files that the settings name.
+    pub fn read(config: &Config) -> Result<Self, ConfigError> {
+        let (management, enrolment) = read_identities(config)?;
+        Ok(Self {
+            management: management.map(CurrentIdentity::new),
+            enrolment: enrolment.map(CurrentIdentity::new),
+        })
+    }
+
+    fn expires_on(&self) -> Option<Timestamp> {
+        let all = [&self.management, &self.enrolment].into_iter().flatten();
+        all.filter_map(|tls| tls.expires_on()).min()
+    }
+}
+
+fn read_identities(config: &Config) -> Result<(Option<Identity>, Option<Identity>), ConfigError> {
+    let management = match &config.installation.management {
+        Management::Cleartext => None,
+        Management::Tls { certificate, key } => Some(Identity::read(certificate, key, "")?),
+    };
+    let enrolment = match &config.enrolment {
+        None => None,
+        Some(enrolment) => {
+            let EnrolmentConfig {
+                certificate, key, ..
+            } = enrolment;
+            Some(Identity::read(certificate, key, "enrol_")?)
+        }
+    };
+    Ok((management, enrolment))
+}
+
 /// The settings that are in effect, and the parts of the server that they are for.
 pub struct Reloader {
     origin: Origin,
     layers: Layers,
     files: Files,
-    identity: Option<Arc<CurrentIdentity>>,
+    identities: Identities,
     /// The day of the last warning about the end of the TLS certificate.
     warned_on: Option<Timestamp>,
     log: Log,
@@ -67,7 +108,7 @@ impl Reloader {
         origin: Origin,
         layers: Layers,
         files: Files,
-        identity: Option<Arc<CurrentIdentity>>,
+        identities: Identities,
         log: Log,
         service: Arc<Service>,
     ) -> Self {
@@ -78,7 +119,7 @@ impl Reloader {
             origin,
             layers,
             files,
-            identity,
+            identities,
             warned_on: None,
             log,
             service,
@@ -114,7 +155,7 @@ impl Reloader {
 
     /// Warns once a day if the TLS certificate ends soon, or has ended.
     fn warn_of_expiry(&mut self, now: Timestamp) {
-        let Some(expires_on) = self.identity.as_ref().and_then(|tls| tls.expires_on()) else {
+        let Some(expires_on) = self.identities.expires_on() else {
             return;
         };
         let is_warned = self
@@ -126,7 +167,7 @@ impl Reloader {
         self.warned_on = Some(now);
         tracing::warn!(
             %expires_on,
-            "the TLS certificate ends soon or has ended: renew its file"
+            "a TLS certificate ends soon or has ended: renew its file"
         );
     }
 
@@ -160,32 +201,40 @@ impl Reloader {
     fn put_into_effect(&mut self) -> Result<Vec<&'static str>, ConfigError> {
         // 1. Read everything, so that nothing changes if a part is wrong.
         let (layers, config) = self.origin.read()?;
-        let identity = match (&self.identity, &config.installation.management) {
-            (Some(_), Management::Tls { certificate, key }) => {
-                Some(Identity::read(certificate, key)?)
-            }
-            _ => None,
-        };
+        let (management, enrolment) = read_identities(&config)?;
 
         // 2. Put it into effect.
-        let has_tls = self.identity.is_some();
-        let needs_tls = matches!(config.installation.management, Management::Tls { .. });
+        let Identities {
+            management: has_tls,
+            enrolment: has_enrolment,
+        } = self.identities.clone();
         let (mut changed, mut late) = (Vec::new(), Vec::new());
         for (name, changes) in layers.changed(&self.layers) {
             // Open sockets speak TLS or not, as they began.
-            let is_tls = name.starts_with("tls_");
+            let is_late = match name {
+                _ if name.starts_with("tls_") => has_tls.is_some() != management.is_some(),
+                _ if name.starts_with("enrol_tls_") => {
+                    has_enrolment.is_some() != enrolment.is_some()
+                }
+                _ => false,
+            };
             match changes {
-                Changes::WhileRunning if !is_tls || has_tls == needs_tls => changed.push(name),
+                Changes::WhileRunning if !is_late => changed.push(name),
                 _ => late.push(name),
             }
         }
         self.log.set_filter(&config.log);
         self.service.set_limits(config.limits);
         self.layers.adopt(&layers, &changed);
-        if let (Some(current), Some(identity)) = (&self.identity, identity)
-            && current.replace(identity)
-        {
-            changed.push("the TLS certificate");
+        for (current, identity, name) in [
+            (has_tls, management, "the TLS certificate"),
+            (has_enrolment, enrolment, "the TLS certificate of enrolment"),
+        ] {
+            if let (Some(current), Some(identity)) = (current, identity)
+                && current.replace(identity)
+            {
+                changed.push(name);
+            }
         }
         if !late.is_empty() {
             let settings = late.join(", ");

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::clock_watch;
-use crate::config::{Config, Database, Management, StorageConfig};
+use crate::config::{Config, Database, StorageConfig};
 use crate::connection::Limits;
 use crate::data_dir::{DataDir, master_key};
 use crate::descriptors;
@@ -27,11 +27,11 @@ use crate::log::Log;
 use crate::offline::OfflineSocket;
 use crate::process;
 use crate::public_url;
-use crate::reload::{Origin, Reloader};
+use crate::reload::{Identities, Origin, Reloader};
 use crate::signals::StopSignals;
 use crate::supervisor::{Supervisor, Tasks, names};
 use crate::system::{SystemClock, SystemRandom};
-use crate::tls::{CurrentIdentity, Identity};
+use crate::tls::CurrentIdentity;
 
 /// The interval at which the metrics recorder folds its records into histograms, which bounds its
 /// memory.
@@ -53,12 +53,7 @@ const FIRST_ZONE: &str = "example.com";
 /// Runs the server until SIGTERM or SIGINT.
 pub fn run(origin: Origin, url_change: public_url::Change) -> Result<(), Failure> {
     let (layers, config, files) = origin.read_first()?;
-    let identity = match &config.installation.management {
-        Management::Cleartext => None,
-        Management::Tls { certificate, key } => {
-            Some(CurrentIdentity::new(Identity::read(certificate, key)?))
-        }
-    };
+    let identities = Identities::read(&config)?;
     process::raise_open_files();
     // Before the log, so that the first dropped line is counted too.
     let metrics = start_metrics().map_err(failure::with_causes)?;
@@ -68,26 +63,19 @@ pub fn run(origin: Origin, url_change: public_url::Change) -> Result<(), Failure
             origin,
             layers,
             files,
-            identity.clone(),
+            identities.clone(),
             log.clone(),
             service,
         )
     };
-    let ended = run_with(
-        &config,
-        url_change,
-        identity.as_ref(),
-        metrics,
-        &log,
-        reloading,
-    );
+    let ended = run_with(&config, url_change, &identities, metrics, &log, reloading);
     log.end(ended.map_err(failure::with_causes))
 }
 
 fn run_with(
     config: &Config,
     url_change: public_url::Change,
-    identity: Option<&Arc<CurrentIdentity>>,
+    identities: &Identities,
     metrics: PrometheusHandle,
     log: &Log,
     reloading: impl FnOnce(Arc<Service>) -> Reloader,
@@ -111,7 +99,7 @@ fn run_with(
             }
         };
         let reloader = reloading(opened.service.clone());
-        serve(config, opened, identity, metrics, log, reloader, stop).await
+        serve(config, opened, identities, metrics, log, reloader, stop).await
     });
     // The process does not wait for a thread whose database does not answer.
     runtime.shutdown_background();
@@ -124,6 +112,7 @@ struct Opened {
     management: std::net::TcpListener,
     public: std::net::TcpListener,
     public_address: SocketAddr,
+    enrolment: Option<(std::net::TcpListener, SocketAddr)>,
     api_url: String,
     service: Arc<Service>,
     /// The installation, if this start made it.
@@ -137,6 +126,10 @@ impl Opened {
         let data_dir = DataDir::open(&config.installation.storage).await?;
         let (management, management_address) = bind(config.installation.listen, "--listen").await?;
         let (public, public_address) = bind(config.public_listen, "--public-listen").await?;
+        let enrolment = match &config.enrolment {
+            Some(enrolment) => Some(bind(enrolment.listen, "--enrol-listen").await?),
+            None => None,
+        };
 
         // 2. The installation and the rules.
         let api_url = config.installation.api_url(management_address);
@@ -163,6 +156,7 @@ impl Opened {
             management,
             public,
             public_address,
+            enrolment,
             api_url,
             service,
             made,
@@ -173,7 +167,7 @@ impl Opened {
 async fn serve(
     config: &Config,
     opened: Opened,
-    identity: Option<&Arc<CurrentIdentity>>,
+    identities: &Identities,
     metrics: PrometheusHandle,
     log: &Log,
     reloader: Reloader,
@@ -184,6 +178,7 @@ async fn serve(
         management,
         public,
         public_address,
+        enrolment,
         api_url,
         service,
         made,
@@ -196,9 +191,10 @@ async fn serve(
     supervisor.need(names::STORE_WRITER, async move { lost.writer_lost().await });
     let offline = start_offline(&supervisor, &data_dir, &config.installation.storage);
     let jobs = start_jobs(&supervisor, &service, metrics.clone(), reloader);
-    let connections = descriptors::connections(config.connections_max.get());
+    let listeners = 2 + u64::from(enrolment.is_some());
+    let connections = descriptors::connections(config.connections_max.get(), listeners);
     let tasks = supervisor.tasks();
-    let tls = identity.cloned();
+    let tls = identities.clone();
     let api = Api::new(parts(config, &service, metrics, tasks, tls, connections));
     let limits = Limits {
         connections,
@@ -213,11 +209,23 @@ async fn serve(
         let answering = (config.trusted_proxies.clone(), config.documentation());
         Listener::start(&supervisor, name, socket, tls, router, limits, answering)
     };
-    let tls = identity.map(CurrentIdentity::acceptor);
+    let tls = identities.management.as_ref();
+    let tls = tls.map(CurrentIdentity::acceptor);
     let management = start(names::MANAGEMENT, management, tls, router);
-    let responder = certgate_api::responder(api);
+    let responder = certgate_api::responder(api.clone());
     let public = start(names::PUBLIC, public, None, responder);
-    announce(&api_url, public_address);
+    let (enrolment, enrolment_address) = enrolment.unzip();
+    let tls = identities.enrolment.as_ref();
+    let enrolment = enrolment.zip(tls).map(|(socket, tls)| {
+        let router = certgate_api::enrolment(api);
+        start(
+            names::ENROLMENT,
+            socket,
+            Some(tls.acceptor_of_clients()),
+            router,
+        )
+    });
+    announce(&api_url, public_address, enrolment_address);
     if let Some(made) = made {
         log.print(&welcome(&made, &api_url, config));
     }
@@ -235,7 +243,12 @@ async fn serve(
     service.signals.end_waiting();
     tokio::join!(
         management.stop(config.stop_timeout),
-        public.stop(config.stop_timeout)
+        public.stop(config.stop_timeout),
+        async {
+            if let Some(enrolment) = enrolment {
+                enrolment.stop(config.stop_timeout).await;
+            }
+        }
     );
     jobs.iter().chain(&offline).for_each(JoinHandle::abort);
     let last_writes = async {
@@ -262,7 +275,7 @@ fn parts(
     service: &Arc<Service>,
     metrics: PrometheusHandle,
     tasks: Arc<Tasks>,
-    tls: Option<Arc<CurrentIdentity>>,
+    tls: Identities,
     connections_max: usize,
 ) -> ApiParts {
     let storage = &config.installation.storage;
@@ -279,7 +292,7 @@ fn parts(
             if is_embedded {
                 last_backup::measure(&directory);
             }
-            CurrentIdentity::measure(tls.as_deref());
+            CurrentIdentity::measure(tls.management.as_deref(), tls.enrolment.as_deref());
             metrics.render()
         }),
         missing_tasks: Arc::new(move || tasks.missing()),
@@ -411,11 +424,14 @@ async fn bind(
 }
 
 /// Prints the addresses on standard output, and does not wait for its reader.
-fn announce(api_url: &str, public: SocketAddr) {
-    let text = format!(
+fn announce(api_url: &str, public: SocketAddr, enrolment: Option<SocketAddr>) {
+    let mut text = format!(
         "management API listening on {api_url}\n\
          public responder listening on http://{public}\n"
     );
+    if let Some(enrolment) = enrolment {
+        text += &format!("enrolment listening on https://{enrolment}\n");
+    }
     tokio::task::spawn_blocking(move || {
         let mut out = std::io::stdout().lock();
         if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -34,6 +34,10 @@ pub mod names {
         accepting: "public listener",
         limits: "public connection limits",
     };
+    pub const ENROLMENT: Listener = Listener {
+        accepting: "enrolment listener",
+        limits: "enrolment connection limits",
+    };
     pub const SETTLER: &str = "settler";
     pub const STORE_WRITER: &str = "store writer";
     pub const TOKEN_USES: &str = "record of token uses";

@@ -1,16 +1,18 @@
-//! TLS for the management API. A running server can change its certificate.
+//! TLS for the management API and for enrolment. A running server can change its certificates.
 
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use certgate_enforcement::gateway::any_client_certificate;
 use certgate_model::{Timestamp, lock};
 use certgate_service::certificate_expires_on;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
@@ -19,6 +21,10 @@ use crate::{limited, secret_file};
 
 /// The longest file of a certificate chain or a key, in bytes: a hundred times a usual chain.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The longest chain of a client, in octets, as the gateway accepts it: a few certificates with RSA
+/// keys.
+const CLIENT_CHAIN_BYTES_MAX: usize = 16 * 1024;
 
 /// The time before the end of a certificate at which warnings begin, in seconds: a week after ACME
 /// clients renew certificates of ninety days or of forty-five.
@@ -33,11 +39,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads a certificate chain and its key from PEM files.
-    pub fn read(certificate: &Path, key: &Path) -> Result<Self, ConfigError> {
+    /// Reads a certificate chain and its key from PEM files, which the settings `tls_certificate`
+    /// and `tls_key` after this prefix name.
+    pub fn read(certificate: &Path, key: &Path, prefix: &str) -> Result<Self, ConfigError> {
         let wrong = |what: &str, path: &Path, error: &dyn std::fmt::Display| {
             ConfigError::new(format!(
-                "cannot read the TLS {what} {}: {error}: correct tls_{what} or the file",
+                "cannot read the TLS {what} {}: {error}: correct {prefix}tls_{what} or the file",
                 path.display()
             ))
         };
@@ -56,7 +63,7 @@ impl Identity {
         let identity = identity.map_err(|error| {
             ConfigError::new(format!(
                 "the TLS certificate {} and its key {} cannot be used together: {error}: set \
-                 tls_certificate and tls_key to files of one key pair",
+                 {prefix}tls_certificate and {prefix}tls_key to files of one key pair",
                 certificate.display(),
                 key.display()
             ))
@@ -92,19 +99,34 @@ impl CurrentIdentity {
         lock(&self.0).expires_on
     }
 
-    /// Sets the gauge: 0 without TLS.
-    pub fn measure(current: Option<&Self>) {
-        let expires_on = current.and_then(Self::expires_on);
-        let seconds = expires_on.map_or(0, |at| at.unix_milliseconds() / 1000);
-        metrics::gauge!("certgate_tls_certificate_expires_timestamp_seconds").set(seconds as f64);
+    /// Sets the gauges: 0 without TLS.
+    pub fn measure(management: Option<&Self>, enrolment: Option<&Self>) {
+        let seconds = |current: Option<&Self>| {
+            let expires_on = current.and_then(Self::expires_on);
+            expires_on.map_or(0, |at| at.unix_milliseconds() / 1000) as f64
+        };
+        metrics::gauge!("certgate_tls_certificate_expires_timestamp_seconds")
+            .set(seconds(management));
+        metrics::gauge!("certgate_enrol_tls_certificate_expires_timestamp_seconds")
+            .set(seconds(enrolment));
     }
 
-    /// Returns the acceptor of connections.
+    /// Returns the acceptor of connections. It requests no certificate from clients.
     pub fn acceptor(self: &Arc<Self>) -> TlsAcceptor {
+        self.accepting(WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// Returns the acceptor of connections that requests a certificate from clients. Each handler
+    /// judges it: a status that was checked in the handshake would be old for later requests.
+    pub fn acceptor_of_clients(self: &Arc<Self>) -> TlsAcceptor {
+        self.accepting(any_client_certificate(CLIENT_CHAIN_BYTES_MAX))
+    }
+
+    fn accepting(self: &Arc<Self>, clients: Arc<dyn ClientCertVerifier>) -> TlsAcceptor {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("the provider has the cipher suites of both versions")
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_cert_resolver(self.clone());
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         TlsAcceptor::from(Arc::new(config))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountAuthority, AuthorityRef, CertificateId, CertificateRecord, Status, ZoneId,
+    AccountAuthority, AuthorityRef, CertificateId, CertificateRecord, Lineage, Status, ZoneId,
 };
 use certgate_pki::{AdoptError, AdoptedCertificate, read_adopted, sha256};
 use certgate_store::{Adopted, Adoption};
@@ -112,7 +112,7 @@ impl Adopting {
             .collect();
         let own_id = self.serials.id(certificate.serial);
         let record = CertificateRecord {
-            id: id_of(zone, &certificate.fingerprint_sha256),
+            id: adopted_id(zone, &certificate.fingerprint_sha256),
             zone,
             authority: AuthorityRef {
                 id: signers[0].id,
@@ -131,6 +131,7 @@ impl Adopting {
             csr: String::new(),
             revoked_on: None,
             revocation_reason: None,
+            lineage: Lineage::default(),
         };
         Adoption {
             certificate: Arc::new(record),
@@ -141,7 +142,7 @@ impl Adopting {
 }
 
 /// Returns the ID of an adopted certificate: the same in each attempt.
-fn id_of(zone: ZoneId, fingerprint_sha256: &[u8; 32]) -> CertificateId {
+pub(crate) fn adopted_id(zone: ZoneId, fingerprint_sha256: &[u8; 32]) -> CertificateId {
     let text = [ID_CONTEXT, zone.as_bytes(), fingerprint_sha256].concat();
     let mut first = [0; 16];
     first.copy_from_slice(&sha256(&text)[..16]);

@@ -4,7 +4,7 @@ use certgate_model::{
     AuthorityId, CertificateId, MtlsCertificateId, RuleName, Status, Timestamp, Totals,
 };
 use certgate_pki::{AdoptError, ChainError, CsrError, ImportError, PathError, PrivateKeyError};
-use certgate_store::StoreError;
+use certgate_store::{RenewalRefused, StoreError};
 
 /// A fault of the server, not of the caller.
 #[derive(Debug, thiserror::Error)]
@@ -366,6 +366,24 @@ pub enum IssueError {
          for each certificate, and the same key only to repeat a request"
     )]
     KeyReused(CertificateId),
+    /// The certificate to renew has another subject.
+    #[error(
+        "the subject of the CSR is not that of the certificate to renew: use the same attributes \
+         in the same order"
+    )]
+    OtherSubject,
+    /// The certificate to renew lacks a name of the CSR.
+    #[error(
+        "the CSR asks for {name}, which the certificate to renew does not have: leave it out, or \
+         enrol anew"
+    )]
+    FurtherName {
+        /// The name.
+        name: String,
+    },
+    /// The certificate cannot be renewed.
+    #[error("{}", not_renewed(.0))]
+    NotRenewed(RenewalRefused),
     /// The store became unreachable while it recorded the certificate under this ID.
     #[error(
         "the database became unreachable while it recorded the certificate {id}, which may \
@@ -387,6 +405,89 @@ pub enum IssueError {
     #[error(transparent)]
     Fault(#[from] Fault),
 }
+
+/// Says why a certificate cannot be renewed.
+fn not_renewed(refused: &RenewalRefused) -> String {
+    match refused {
+        RenewalRefused::NotFound => {
+            "the zone has no such certificate: enrol in the zone that issued it".to_owned()
+        }
+        RenewalRefused::Revoked(reason) => format!(
+            "the certificate is revoked ({}), so it cannot be renewed: enrol anew",
+            reason.name()
+        ),
+        RenewalRefused::Replaced { by, on } => format!(
+            "the certificate was replaced by {by} on {on}, so it cannot be renewed again: renew \
+             that one, or enrol anew"
+        ),
+        RenewalRefused::TooSoon { until } => format!(
+            "the certificate is the result of a renewal a moment ago: renew it from {until} on, \
+             and check the clock and the timer of the client"
+        ),
+        RenewalRefused::TooOften => format!(
+            "the certificate and its predecessors were renewed {RENEWALS_PER_DAY_MAX} times today \
+             (UTC), the maximum: wait until tomorrow, and check the timer of the client"
+        ),
+    }
+}
+
+/// Reasons not to let a client enrol. Nothing is issued.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// No zone has this name.
+    #[error("no zone has this name: the path names the zone, as in /.well-known/est/example.com/")]
+    NoZone,
+    /// The client presented no certificate.
+    #[error(
+        "the TLS connection has no client certificate: present the certificate that you renew, \
+         with its key"
+    )]
+    NoCertificate,
+    /// The zone did not issue the presented certificate.
+    #[error("the zone did not issue the client certificate: present one that it issued")]
+    OtherCertificate,
+    /// Its CA is retired.
+    #[error("the CA of the client certificate is retired, so it cannot be renewed: enrol anew")]
+    RetiredAuthority,
+    /// The presented certificate is not valid now.
+    #[error(
+        "the client certificate is valid from {from} to {to}, and it is {now}: enrol anew, or \
+         correct the clock that is wrong"
+    )]
+    NotValid {
+        /// `notBefore`.
+        from: Timestamp,
+        /// `notAfter`.
+        to: Timestamp,
+        /// The time of the server.
+        now: Timestamp,
+    },
+    /// The certificate cannot be issued.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+impl From<StoreError> for EnrolError {
+    fn from(error: StoreError) -> Self {
+        Self::Issue(Fault::from(error).into())
+    }
+}
+
+impl From<Fault> for EnrolError {
+    fn from(fault: Fault) -> Self {
+        Self::Issue(fault.into())
+    }
+}
+
+impl From<ActiveAuthorityError> for EnrolError {
+    fn from(error: ActiveAuthorityError) -> Self {
+        Self::Issue(error.into())
+    }
+}
+
+/// Maximum number of renewals of a line of certificates on a day in UTC. A certificate of one hour
+/// is renewed 36 times a day.
+pub(crate) const RENEWALS_PER_DAY_MAX: u64 = 100;
 
 /// Reasons not to record any certificate that was issued elsewhere.
 #[derive(Debug, thiserror::Error)]

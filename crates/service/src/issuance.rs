@@ -81,6 +81,18 @@ impl AppliedRules {
         })))
     }
 
+    /// Returns the rules for a request without a token in this zone; `None` if there are none.
+    pub fn of_zone(zone: &ZoneRecord) -> Result<Option<Arc<Self>>, IssueError> {
+        let owner = format!("the zone {}", zone.name);
+        let rules = Owned::read(&zone.issuance_rules, owner, *zone.id.as_bytes())?;
+        Ok(rules.map(|rules| {
+            Arc::new(Self {
+                zone: Some(rules),
+                token: None,
+            })
+        }))
+    }
+
     fn each(&self) -> impl Iterator<Item = &Owned> {
         self.zone.iter().chain(&self.token)
     }

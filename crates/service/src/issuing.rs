@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, AlternativeName, By, CertificateId, CertificateRecord, SECONDS_PER_DAY,
-    SerialNumber, Status, Timestamp, ZoneId,
+    AccountId, AlternativeName, By, CertificateId, CertificateRecord, Lineage, SECONDS_PER_DAY,
+    SerialNumber, Status, Timestamp, ZoneId, ZoneRecord,
 };
 use certgate_pki::{
     CheckedCsr, Issuer, LintError, Profile, Validity, certificate_alternative_names, prepare,
     read_csr, read_csr_of_known_key, sign,
 };
-use certgate_store::{CertificateRecorded, RecordingLimits, StoreError};
+use certgate_store::{Basis, CertificateRecorded, RecordingLimits, StoreError};
 use tokio::sync::oneshot;
 
 use crate::access::{Access, IssueCertificates, ZoneScope};
@@ -72,6 +72,7 @@ impl CsrRemarks {
 }
 
 /// Issues client certificates.
+#[derive(Clone)]
 pub struct Issuing {
     pub(crate) environment: Environment,
     pub(crate) access: Arc<Access>,
@@ -94,7 +95,74 @@ struct Order {
     backdated: Timestamp,
     /// True if the request has an idempotency key.
     is_repeatable: bool,
+    right: Right,
     by: By,
+}
+
+/// The right by which a client gets a certificate.
+#[derive(Debug, Clone)]
+enum Right {
+    /// The permission of a token, which names the days.
+    Permission,
+    /// It enrols. The client cannot name a lifetime, so that the CA's end shortens it.
+    Enrolment {
+        /// The lifetime, in seconds.
+        seconds: i64,
+        /// The certificate that the client renews, if it does.
+        renewed: Option<Arc<CertificateRecord>>,
+        basis: Basis,
+    },
+}
+
+impl Right {
+    fn replaced(&self) -> Option<CertificateId> {
+        match self.basis() {
+            Basis::Permission => None,
+            Basis::Renewal(renewal) => Some(renewal.replaced),
+        }
+    }
+
+    fn basis(&self) -> Basis {
+        match self {
+            Self::Permission => Basis::Permission,
+            Self::Enrolment { basis, .. } => *basis,
+        }
+    }
+
+    /// Checks a request against the certificate that it renews (RFC 7030 §4.2.2): it has the same
+    /// subject, and its certificate would have no further names.
+    fn check(&self, csr: &CheckedCsr, names: &[AlternativeName]) -> Result<(), IssueError> {
+        let Self::Enrolment {
+            renewed: Some(renewed),
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        if !csr.has_subject_of(&renewed.der) {
+            return Err(IssueError::OtherSubject);
+        }
+        let earlier = certificate_alternative_names(&renewed.der);
+        match names.iter().find(|name| !earlier.contains(name)) {
+            Some(name) => Err(IssueError::FurtherName {
+                name: name.to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A client that enrols: a request without a token.
+pub(crate) struct Enrolling {
+    pub(crate) zone: Arc<ZoneRecord>,
+    /// The CSR, exactly as sent.
+    pub(crate) csr: String,
+    /// The wanted lifetime, in seconds. Rules and the CA can shorten it.
+    pub(crate) seconds: i64,
+    /// The certificate that the client renews, if it does.
+    pub(crate) renewed: Option<Arc<CertificateRecord>>,
+    pub(crate) basis: Basis,
+    pub(crate) by: By,
 }
 
 impl Order {
@@ -109,7 +177,13 @@ impl Order {
             false => valid_from.cut_to_minute(),
         };
         let not_before = self.backdated.max(begin);
-        let not_after = not_before.plus_days(self.days);
+        let not_after = match &self.right {
+            Right::Permission => not_before.plus_days(self.days),
+            Right::Enrolment { seconds, .. } => {
+                let end = issuer.expires_on().cut_to_minute();
+                not_before.plus_seconds(*seconds).cut_to_minute().min(end)
+            }
+        };
         let rules = self.rules.as_ref();
         Validity {
             not_before,
@@ -141,7 +215,16 @@ impl Issuing {
     ) -> Result<Issued, IssueError> {
         // 1. Reject everything that can be rejected before any work: first the members of the
         //    request, then a repeated request, then the quota.
-        let order = Arc::new(self.order(scope, request)?);
+        self.issue_order(self.order(scope, request)?).await
+    }
+
+    /// Issues a certificate to a client that enrols, as [`Issuing::issue`] does to a caller.
+    pub(crate) async fn enrol(&self, enrolling: Enrolling) -> Result<Issued, IssueError> {
+        self.issue_order(self.order_of(enrolling)?).await
+    }
+
+    async fn issue_order(&self, order: Order) -> Result<Issued, IssueError> {
+        let order = Arc::new(order);
         if let Some(earlier) = self.earlier(&order).await? {
             return Ok(earlier);
         }
@@ -159,7 +242,7 @@ impl Issuing {
                     metrics::counter!("certgate_certificates_issued_total").increment(1);
                     return Ok(issued);
                 }
-                Attempt::KeyNotSearched => drop(self.search_key(&order).await?),
+                Attempt::KeyNotSearched => drop(self.search_key(order.account, &order.csr).await?),
                 Attempt::Superseded => {
                     let stale = ca.authority.id;
                     let active = self.issuers.active_after(order.account, stale).await;
@@ -187,6 +270,7 @@ impl Issuing {
             quota: order.quota,
             counted: rules.and_then(|rules| rules.counted(&by)),
         };
+        let basis = order.right.basis();
         let store = self.environment.store.clone();
         let work = move |answer: oneshot::Sender<_>| {
             // 2. to 4. Prepare, sign and read back.
@@ -200,7 +284,7 @@ impl Issuing {
             //    because the signature has not left the process.
             let certificate = issued.certificate.clone();
             let report = move |outcome| drop(answer.send(Ok(Some((issued, outcome)))));
-            store.hand_over_certificate(certificate, limits, by, Box::new(report));
+            store.hand_over_certificate(certificate, limits, basis, by, Box::new(report));
         };
         let signed = self.environment.signers.begin(work).await?;
         // A request is not refused because of a CA that another process has replaced.
@@ -215,19 +299,28 @@ impl Issuing {
 
     /// Reads the CSR of an order, which must be acceptable.
     async fn read_accepted(&self, order: &Order) -> Result<CheckedCsr, IssueError> {
-        let csr = order.csr.clone();
-        let read = move || read_csr_of_known_key(&csr);
+        self.read(order.account, &order.csr).await
+    }
+
+    /// Reads a CSR of an account, which must be acceptable.
+    pub(crate) async fn read(
+        &self,
+        account: AccountId,
+        csr: &str,
+    ) -> Result<CheckedCsr, IssueError> {
+        let text = csr.to_owned();
+        let read = move || read_csr_of_known_key(&text);
         match self.environment.signers.run(read).await?? {
             Some(known) => Ok(known),
-            None => self.search_key(order).await,
+            None => self.search_key(account, csr).await,
         }
     }
 
     /// Searches the RSA key of a request for weaknesses, after which a signing thread knows it.
-    async fn search_key(&self, order: &Order) -> Result<CheckedCsr, IssueError> {
-        let csr = order.csr.clone();
+    async fn search_key(&self, account: AccountId, csr: &str) -> Result<CheckedCsr, IssueError> {
+        let csr = csr.to_owned();
         let searches = &self.environment.key_searches;
-        let searched = searches.run(order.account, move || read_csr(&csr));
+        let searched = searches.run(account, move || read_csr(&csr));
         Ok(searched.await??)
     }
 
@@ -279,6 +372,7 @@ impl Issuing {
                             the issuance rule active_per_name needs: try again later";
                 Err(Fault::Unavailable(text.to_owned()).into())
             }
+            CertificateRecorded::NotReplaced(refused) => Err(IssueError::NotRenewed(refused)),
             // The same request arrived twice at the same time.
             CertificateRecorded::Exists if order.is_repeatable => {
                 let earlier = self.earlier(order).await?.ok_or(IssueError::NoZone)?;
@@ -333,6 +427,47 @@ impl Issuing {
             rules: AppliedRules::of(zone, scope.token())?,
             backdated: limits.backdated(now),
             is_repeatable: request.idempotency_key.is_some(),
+            right: Right::Permission,
+            by,
+        })
+    }
+
+    /// Chooses the lifetime of a client that enrols.
+    fn order_of(&self, enrolling: Enrolling) -> Result<Order, IssueError> {
+        let limits = self.environment.limits();
+        let Enrolling {
+            zone,
+            csr,
+            seconds,
+            renewed,
+            basis,
+            by,
+        } = enrolling;
+        let rules = AppliedRules::of_zone(&zone)?;
+        let longest = rules.as_ref().and_then(|rules| rules.lifetime_max());
+        let longest = longest.map_or(i64::MAX, |max| max.seconds().into());
+        let seconds = seconds
+            .min(longest)
+            .min(i64::from(limits.validity_days_max) * SECONDS_PER_DAY);
+        let days = seconds
+            .max(1)
+            .unsigned_abs()
+            .div_ceil(SECONDS_PER_DAY.unsigned_abs());
+        Ok(Order {
+            id: CertificateId::time_ordered(by.at, &*self.environment.random),
+            zone: zone.id,
+            account: zone.account,
+            csr,
+            days: u32::try_from(days).unwrap_or(u32::MAX),
+            quota: limits.zone_certificates_max,
+            rules,
+            backdated: limits.backdated(by.at),
+            is_repeatable: false,
+            right: Right::Enrolment {
+                seconds,
+                renewed,
+                basis,
+            },
             by,
         })
     }
@@ -437,6 +572,7 @@ fn signing(
             Some(rules) => rules.check(&checked, order.days)?,
             None => Vec::new(),
         };
+        order.right.check(&checked, &alternative_names)?;
         let profile = Profile {
             crl_url: ca.crl_url(serial.shard()),
             ocsp_url: ca.ocsp_url(),
@@ -468,6 +604,10 @@ fn signing(
             csr: order.csr.clone(),
             revoked_on: None,
             revocation_reason: None,
+            lineage: Lineage {
+                replaces: order.right.replaced(),
+                replaced_by: None,
+            },
         });
         let remarks = CsrRemarks::of(&checked, &profile.alternative_names, &certificate);
         Ok(Some(Issued {

@@ -10,6 +10,7 @@ mod cache;
 mod certificate_gauges;
 mod delegates;
 mod enforcement_points;
+mod enrolment;
 mod environment;
 mod error;
 mod feed;
@@ -59,15 +60,17 @@ pub use access::{
 pub use adopting::{ADOPTIONS_MAX, Adopting, AdoptionLines};
 pub use api_keys::ApiKeys;
 pub use certgate_pki::expires_on as certificate_expires_on;
+pub use certgate_store::RenewalRefused;
 pub use certificate_gauges::CertificateGauges;
 pub use enforcement_points::{
     DeletePoints, ENFORCEMENT_POINTS_MAX, EnforcementPointDraft, EnforcementPoints,
     FORGET_SECONDS_MAX, LEASE_SECONDS, LEASE_SECONDS_DEFAULT,
 };
+pub use enrolment::Enrolment;
 pub use error::{
-    AccessError, AdoptionError, AdoptionLineError, AuthorityError, EnforcementPointError, Fault,
-    HostnameFault, HostnamesError, IssueError, MtlsCertificateError, RevocationError, TenantError,
-    TokenError,
+    AccessError, AdoptionError, AdoptionLineError, AuthorityError, EnforcementPointError,
+    EnrolError, Fault, HostnameFault, HostnamesError, IssueError, MtlsCertificateError,
+    RevocationError, TenantError, TokenError,
 };
 pub use feed::{CHANGES_MAX, Feed, RevocationChanges, RevokedCursor};
 pub use generated_secret::GeneratedSecret;

@@ -12,6 +12,17 @@ pub(crate) fn begin() {
         status_changes(status, 0);
     }
     lagging(0, 0);
+    for way in ENROLLED {
+        metrics::counter!("certgate_enrolled_total", "by" => way).increment(0);
+    }
+}
+
+/// The ways in which clients without a token get certificates.
+const ENROLLED: [&str; 2] = ["renewal", "trusted_ca"];
+
+/// Counts a certificate of a client without a token.
+pub(crate) fn enrolled(by: &'static str) {
+    metrics::counter!("certgate_enrolled_total", "by" => by).increment(1);
 }
 
 /// Counts changes to a status.

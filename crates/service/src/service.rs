@@ -8,6 +8,7 @@ use crate::adopting::Adopting;
 use crate::api_keys::ApiKeys;
 use crate::certificate_gauges::CertificateGauges;
 use crate::enforcement_points::EnforcementPoints;
+use crate::enrolment::Enrolment;
 use crate::environment::Environment;
 use crate::error::Fault;
 use crate::feed::Feed;
@@ -51,6 +52,8 @@ pub struct Service {
     pub mtls_certificates: MtlsCertificates,
     /// Issue of client certificates.
     pub issuing: Issuing,
+    /// Enrolment and renewal of clients without a token.
+    pub enrolment: Enrolment,
     /// Recording of client certificates that were issued elsewhere.
     pub adopting: Adopting,
     /// Serial numbers as callers write them.
@@ -143,6 +146,12 @@ impl Service {
             environment: environment.clone(),
             issuers: issuers.clone(),
         };
+        let issuing = Issuing {
+            environment: environment.clone(),
+            access: access.clone(),
+            issuers: issuers.clone(),
+            serials: serials.clone(),
+        };
         Self {
             tenants: Tenants {
                 environment: environment.clone(),
@@ -167,12 +176,8 @@ impl Service {
                 environment: environment.clone(),
                 master_key,
             },
-            issuing: Issuing {
-                environment: environment.clone(),
-                access: access.clone(),
-                issuers: issuers.clone(),
-                serials: serials.clone(),
-            },
+            enrolment: Enrolment::new(environment.clone(), issuing.clone()),
+            issuing,
             adopting: Adopting {
                 environment: environment.clone(),
                 serials: serials.clone(),

@@ -48,11 +48,12 @@ pub use migration::{columns_moved, is_never_moved};
 pub use outcomes::{
     AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, Adopted, Adoption, AgedCrls,
     AuthorityActivated, AuthorityPrepared, AuthorityReplaced, AuthorityRequested, AuthorityRetired,
-    BackgroundJob, CertificateRecorded, Confirmation, CountedLimits, CrlContent, CrlState,
+    BackgroundJob, Basis, CertificateRecorded, Confirmation, CountedLimits, CrlContent, CrlState,
     DayLimit, Earlier, EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords,
     HostnamesReplaced, Issued, LeaseHolder, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted,
-    MtlsCertificateRecorded, NEIGHBOURS_MAX, Neighbours, RecordedAnswer, RecordingLimits,
-    RevokedPosition, Settled, StatusChange, ZoneDeleted, ZoneRecorded,
+    MtlsCertificateRecorded, NEIGHBOURS_MAX, Neighbours, RecordedAnswer, RecordingLimits, Renewal,
+    RenewalRefused, ReplacedCertificate, RevokedPosition, Settled, StatusChange, ZoneDeleted,
+    ZoneRecorded,
 };
 pub use postgres::{
     MigrationBegun, PostgresError, PostgresInspector, PostgresOptions, PostgresStore, PostgresUrl,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use certgate_model::{
     AccountId, AccountRecord, AuthorityId, CertificateId, CertificateRecord, CrlKind,
     EnforcementPointRecord, Installation, MtlsCertificateId, MtlsCertificateRecord, Revocation,
-    Status, Timestamp, TokenRecord, Totals, UserRecord, ZoneId, ZoneRecord,
+    RevocationReason, Status, Timestamp, TokenRecord, Totals, UserRecord, ZoneId, ZoneRecord,
 };
 
 use crate::StoreError;
@@ -73,6 +73,62 @@ pub struct DayLimit {
     pub max: u64,
 }
 
+/// The right by which a certificate is issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// A permission of the caller.
+    Permission,
+    /// The possession of the certificate that it replaces.
+    Renewal(Renewal),
+}
+
+/// The replacement of a certificate with a newer one of its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Renewal {
+    /// The certificate to replace.
+    pub replaced: CertificateId,
+    /// The least time between two renewals of a line, in seconds.
+    pub interval_seconds: i64,
+    /// Maximum number of renewals of a line on a day in UTC.
+    pub per_day_max: u64,
+    /// The time after which the replaced certificate is to be revoked; `None`: never.
+    pub revoke_on: Option<Timestamp>,
+}
+
+/// The reason why a certificate cannot be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RenewalRefused {
+    /// The zone has no such certificate.
+    NotFound,
+    /// It is revoked.
+    Revoked(RevocationReason),
+    /// It was replaced before.
+    Replaced {
+        /// The certificate that replaced it.
+        by: CertificateId,
+        /// The time.
+        on: Timestamp,
+    },
+    /// The line was renewed a moment ago.
+    TooSoon {
+        /// The time from which on it may be renewed.
+        until: Timestamp,
+    },
+    /// The line was renewed as often today as it may.
+    TooOften,
+}
+
+/// A replaced certificate that is to be revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplacedCertificate {
+    /// Its zone.
+    pub zone: ZoneId,
+    /// Its account.
+    pub account: AccountId,
+    /// Its ID.
+    pub id: CertificateId,
+}
+
 /// The outcome for a new certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CertificateRecorded {
@@ -95,6 +151,8 @@ pub enum CertificateRecorded {
     NamesNotIndexed,
     /// The CA that signed it is not the active one of the zone's account, or not any more.
     AuthorityNotActive,
+    /// The certificate that it was to replace cannot be replaced.
+    NotReplaced(RenewalRefused),
     /// A certificate with its ID exists. Only checked for IDs that are not time-ordered:
     /// time-ordered ones are random, so they do not repeat.
     Exists,

@@ -50,6 +50,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("schema/version_5.sqlite.sql"),
         postgres: include_str!("schema/version_5.postgres.sql"),
     },
+    Migration {
+        version: 6,
+        oldest: 5,
+        sqlite: include_str!("schema/version_6.sqlite.sql"),
+        postgres: include_str!("schema/version_6.postgres.sql"),
+    },
 ];
 
 /// One step from a version of the schema to the next.

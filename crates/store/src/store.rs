@@ -31,17 +31,18 @@ use crate::verbs::search::Asked as AskedSearch;
 use crate::verbs::{
     adopting, audit, authorities, authority_requests, authority_states, certificates,
     configuration, crl, deleting, enforcement, history, hostnames, leases, mtls_certificates,
-    probes, public_url, revocations, search, settling, summary, tenant_changes, tenants, tokens,
+    probes, public_url, replacements, revocations, search, settling, summary, tenant_changes,
+    tenants, tokens,
 };
 use crate::writes::{Answer, Asked, Call, Verb, Write};
 use crate::{
     AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, Adopted, Adoption, AgedCrls,
     AuthorityActivated, AuthorityPrepared, AuthorityReplaced, AuthorityRequested, AuthorityRetired,
-    BackgroundJob, CertificatesPart, Confirmation, CrlContent, CrlState, Earlier,
+    BackgroundJob, Basis, CertificatesPart, Confirmation, CrlContent, CrlState, Earlier,
     EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued,
     LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours, RecordedAnswer,
-    RecordingLimits, RevokedPosition, SearchLimits, Settled, StatusChange, StoreError, ZoneDeleted,
-    ZoneRecorded,
+    RecordingLimits, Renewal, RenewalRefused, ReplacedCertificate, RevokedPosition, SearchLimits,
+    Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The instants that a read sees.
@@ -215,6 +216,13 @@ impl<E: Engine> ReadTenants for SqlStore<E> {
     async fn zone(&self, id: ZoneId) -> Result<Option<ZoneRecord>, StoreError> {
         self.read(Statement, id, |db, id| Box::pin(tenants::zone(db, *id)))
             .await
+    }
+
+    async fn zone_by_name(&self, name: &str) -> Result<Option<ZoneRecord>, StoreError> {
+        self.read(Statement, name.to_owned(), |db, name| {
+            Box::pin(tenants::zone_by_name(db, name))
+        })
+        .await
     }
 
     async fn zones(
@@ -757,6 +765,34 @@ impl<E: Engine> ReadCertificates for SqlStore<E> {
         .await
     }
 
+    async fn renewal_refused(
+        &self,
+        zone: ZoneId,
+        renewal: Renewal,
+        at: Timestamp,
+    ) -> Result<Option<RenewalRefused>, StoreError> {
+        self.read(Statement, (zone, renewal, at), |db, (zone, renewal, at)| {
+            Box::pin(replacements::refused(db, *zone, *renewal, *at))
+        })
+        .await
+    }
+
+    async fn replaced_due(
+        &self,
+        at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ReplacedCertificate>, StoreError> {
+        self.read(Statement, (at, limit), |db, (at, limit)| {
+            Box::pin(replacements::due(db, *at, *limit))
+        })
+        .await
+    }
+
+    async fn next_replaced_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(Statement, (), |db, ()| Box::pin(replacements::next_due(db)))
+            .await
+    }
+
     async fn issued(
         &self,
         authority: AuthorityId,
@@ -780,12 +816,14 @@ impl<E: Engine> Certificates for SqlStore<E> {
         &self,
         certificate: Arc<CertificateRecord>,
         limits: RecordingLimits,
+        basis: Basis,
         by: By,
         answer: RecordedAnswer,
     ) {
         let new = New {
             certificate,
             limits,
+            basis,
             by,
             circumstances: Circumstances::Issued,
         };
@@ -821,6 +859,13 @@ impl<E: Engine> Certificates for SqlStore<E> {
         };
         self.answered(|answer| Write::Change(Box::new(Asked::new(change, answer))))
             .await
+    }
+
+    async fn leave_replaced(&self, certificates: Vec<CertificateId>) -> Result<(), StoreError> {
+        self.write(certificates, |db, certificates| {
+            Box::pin(replacements::leave(db, certificates))
+        })
+        .await
     }
 
     async fn settle_pending(

@@ -23,11 +23,11 @@ use crate::SearchLimits;
 use crate::{
     AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, Adopted, Adoption, AgedCrls,
     AuthorityActivated, AuthorityPrepared, AuthorityReplaced, AuthorityRequested, AuthorityRetired,
-    BackgroundJob, CertificateRecorded, Confirmation, CrlContent, CrlState, Earlier,
+    BackgroundJob, Basis, CertificateRecorded, Confirmation, CrlContent, CrlState, Earlier,
     EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced,
     IndexStep, IndexWork, Issued, LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded,
-    Neighbours, RecordedAnswer, RecordingLimits, RevokedPosition, Settled, StatusChange,
-    StoreError, ZoneDeleted, ZoneRecorded,
+    Neighbours, RecordedAnswer, RecordingLimits, Renewal, RenewalRefused, ReplacedCertificate,
+    RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// Reads the installation, its user, accounts, zones and tokens.
@@ -52,6 +52,8 @@ pub trait ReadTenants: Send + Sync {
     ) -> Result<Page<AccountRecord>, StoreError>;
     /// Returns one zone.
     async fn zone(&self, id: ZoneId) -> Result<Option<ZoneRecord>, StoreError>;
+    /// Returns the zone of a name, in any letter case.
+    async fn zone_by_name(&self, name: &str) -> Result<Option<ZoneRecord>, StoreError>;
     /// Returns a page of zones.
     async fn zones(
         &self,
@@ -403,6 +405,21 @@ pub trait ReadCertificates: Send + Sync {
         serial: SerialNumber,
         id: CertificateId,
     ) -> Result<Option<Issued>, StoreError>;
+    /// Returns the reason why this renewal would be refused now, if there is one.
+    async fn renewal_refused(
+        &self,
+        zone: ZoneId,
+        renewal: Renewal,
+        at: Timestamp,
+    ) -> Result<Option<RenewalRefused>, StoreError>;
+    /// Returns replaced certificates that are to be revoked by now, those that wait longest first.
+    async fn replaced_due(
+        &self,
+        at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ReplacedCertificate>, StoreError>;
+    /// Returns the time at which the next replaced certificate is to be revoked.
+    async fn next_replaced_due(&self) -> Result<Option<Timestamp>, StoreError>;
 }
 
 /// Records and changes them.
@@ -420,6 +437,7 @@ pub trait Certificates: ReadCertificates {
         self.hand_over_certificate(
             Arc::new(certificate),
             quota.into(),
+            Basis::Permission,
             by,
             Box::new(|recorded| {
                 // The caller may have stopped waiting.
@@ -437,6 +455,7 @@ pub trait Certificates: ReadCertificates {
         &self,
         certificate: Arc<CertificateRecord>,
         limits: RecordingLimits,
+        basis: Basis,
         by: By,
         answer: RecordedAnswer,
     );
@@ -448,6 +467,8 @@ pub trait Certificates: ReadCertificates {
         quota: Option<u64>,
         by: By,
     ) -> Result<Vec<Adopted>, StoreError>;
+    /// Notes that these replaced certificates need not be revoked any more.
+    async fn leave_replaced(&self, certificates: Vec<CertificateId>) -> Result<(), StoreError>;
     /// Applies an event to a certificate's status; `None` if the zone has no such certificate. A
     /// revocation is dated `by.at`.
     async fn change_status(

@@ -21,6 +21,8 @@ pub struct TestApp {
     pub router: Router,
     /// The public responder.
     pub responder: Router,
+    /// The routes of enrolment.
+    pub enrolment: Router,
     /// The rules.
     pub service: Arc<Service>,
     /// The clock of all parts.
@@ -52,7 +54,7 @@ impl Installed {
         &self,
         store: Arc<SqliteStore>,
         change_api: impl FnOnce(&mut ApiParts),
-    ) -> (Router, Router, Arc<Service>) {
+    ) -> (Router, Router, Router, Arc<Service>) {
         let Self {
             clock,
             random,
@@ -84,7 +86,8 @@ impl Installed {
         let api = Api::new(parts);
         (
             certgate_api::management(api.clone(), None),
-            certgate_api::responder(api),
+            certgate_api::responder(api.clone()),
+            certgate_api::enrolment(api),
             service,
         )
     }
@@ -180,10 +183,12 @@ impl TestApp {
             settings,
             directory,
         };
-        let (router, responder, service) = installed.start(store.clone(), change_api).await;
+        let (router, responder, enrolment, service) =
+            installed.start(store.clone(), change_api).await;
         Self {
             router,
             responder,
+            enrolment,
             service,
             clock: installed.clock.clone(),
             store,
@@ -199,18 +204,21 @@ impl TestApp {
         let Self {
             router,
             responder,
+            enrolment,
             service,
             store,
             ..
         } = self;
         store.close().await;
         // The last reference holds the lock of the database.
-        drop((router, responder, service, store));
+        drop((router, responder, enrolment, service, store));
         let store = open_store(&self.installed.directory);
-        let (router, responder, service) = self.installed.start(store.clone(), |_| ()).await;
+        let (router, responder, enrolment, service) =
+            self.installed.start(store.clone(), |_| ()).await;
         Self {
             router,
             responder,
+            enrolment,
             service,
             store,
             ..self
@@ -237,10 +245,11 @@ impl TestApp {
             settings: self.installed.settings.clone(),
             directory,
         };
-        let (router, responder, service) = installed.start(store.clone(), |_| ()).await;
+        let (router, responder, enrolment, service) = installed.start(store.clone(), |_| ()).await;
         Some(Self {
             router,
             responder,
+            enrolment,
             service,
             clock: installed.clock.clone(),
             store,
@@ -269,6 +278,21 @@ impl TestApp {
     /// Makes a request to the public responder, without credentials.
     pub fn public(&self, method: Method, path: &str) -> Call<'_> {
         Call::new(&self.responder, method, path.to_owned())
+    }
+
+    /// Makes a request of EST in the first zone, without credentials.
+    pub fn est(&self, method: Method, operation: &str) -> Call<'_> {
+        self.est_of("example.com", method, operation)
+    }
+
+    /// Makes a request of EST in the zone of this label.
+    pub fn est_of(&self, label: &str, method: Method, operation: &str) -> Call<'_> {
+        self.enrolment(method, &format!("/.well-known/est/{label}/{operation}"))
+    }
+
+    /// Makes a request to the enrolment listener, without credentials.
+    pub fn enrolment(&self, method: Method, path: &str) -> Call<'_> {
+        Call::new(&self.enrolment, method, path.to_owned())
     }
 
     /// Makes a GET request like [`TestApp::call`].

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use certgate_api::PeerAddress;
+use certgate_api::{PeerAddress, PeerCertificate};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body::Frame;
 use http_body_util::BodyExt;
@@ -23,6 +23,7 @@ pub struct Call<'a> {
     endless: bool,
     ready: Option<Ready>,
     peer: IpAddr,
+    certificate: Option<PeerCertificate>,
 }
 
 impl<'a> Call<'a> {
@@ -37,6 +38,7 @@ impl<'a> Call<'a> {
             endless: false,
             ready: None,
             peer: IpAddr::from([127, 0, 0, 1]),
+            certificate: None,
         }
     }
 
@@ -102,8 +104,17 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Sends the request over TLS with this chain of the client (DER), its own certificate first.
+    pub fn with_certificates(mut self, chain: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        self.certificate = Some(PeerCertificate(chain.into_iter().collect()));
+        self
+    }
+
     async fn send(self) -> Answer {
         let mut request = Request::builder().method(self.method).uri(&self.path);
+        if let Some(certificate) = self.certificate {
+            request = request.extension(certificate);
+        }
         *request.headers_mut().expect("the path is valid") = self.headers;
         let body = match (self.endless, self.ready) {
             (true, _) => Body::new(Endless(Some(self.body.into()))),

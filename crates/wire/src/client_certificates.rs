@@ -48,6 +48,20 @@ pub struct ClientCertificate<'a> {
     pub status: StatusName,
     /// The requested validity.
     pub validity_days: u32,
+    /// Members of certgate alone; absent unless one of them is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certgate: Option<CertificateLine>,
+}
+
+/// The place of a certificate in its line: each renewal replaces the newest certificate of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CertificateLine {
+    /// ID of the certificate that it replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Id>,
+    /// ID of the certificate that replaced it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<Id>,
 }
 
 /// The CA that signed a certificate.

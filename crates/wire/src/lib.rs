@@ -40,8 +40,8 @@ pub use audit::{
     AuditZone,
 };
 pub use client_certificates::{
-    CertificateAuthority, ClientCertificate, CreateClientCertificate, ReactivateClientCertificate,
-    RevokeClientCertificate,
+    CertificateAuthority, CertificateLine, ClientCertificate, CreateClientCertificate,
+    ReactivateClientCertificate, RevokeClientCertificate,
 };
 pub use enforcement_points::{
     AcknowledgeEpoch, ConfigurationFeedChange, EnforcementPoint, EnforcementPointStatus,

@@ -67,7 +67,12 @@ impl ActorNames {
                     names.tokens.insert(id, token.map(|token| token.name));
                 }
                 Actor::ApiKey(_) if names.user.is_none() => names.user = api.store.user().await?,
-                Actor::Token(_) | Actor::ApiKey(_) | Actor::System | Actor::Offline => {}
+                Actor::Token(_)
+                | Actor::ApiKey(_)
+                | Actor::System
+                | Actor::Offline
+                | Actor::Certificate(_)
+                | Actor::TrustedCa(_) => {}
             }
         }
         Ok(names)
@@ -103,6 +108,8 @@ impl ActorNames {
             }
             Actor::System => ("system", None, None),
             Actor::Offline => ("offline", None, None),
+            Actor::Certificate(id) => ("certificate", Some(Id::from(id)), None),
+            Actor::TrustedCa(id) => ("mtls_certificate", Some(Id(*id.as_bytes())), None),
         };
         EventActor {
             kind: kind.into(),

@@ -241,7 +241,8 @@ fn revoked_before(earlier: &EarlierRevocation) -> String {
     let by = match by {
         Some(Actor::Token(id)) => format!(" by API token {id}"),
         Some(Actor::ApiKey(_)) => " by the API key".to_owned(),
-        Some(Actor::System | Actor::Offline) | None => String::new(),
+        Some(Actor::System | Actor::Offline | Actor::Certificate(_) | Actor::TrustedCa(_))
+        | None => String::new(),
     };
     let reason = reason.name();
     format!("The client certificate was already revoked on {at}{by} ({reason}): nothing changed")

@@ -10,6 +10,7 @@ pub(crate) mod certificate_history;
 pub(crate) mod client_certificates;
 pub(crate) mod enforcement_points;
 pub(crate) mod enforcement_view;
+pub(crate) mod est;
 pub(crate) mod hostname_associations;
 pub(crate) mod issuance_rules;
 pub(crate) mod managed_authorities;

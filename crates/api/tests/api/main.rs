@@ -14,6 +14,7 @@ mod clock;
 mod enforcement_points;
 mod enforcement_view;
 mod envelope;
+mod est;
 mod existence;
 mod flips;
 mod hostile;

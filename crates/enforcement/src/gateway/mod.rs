@@ -41,6 +41,7 @@ pub use admin::Render;
 pub use config::{Config, ConfigError, LogFormat};
 pub use enforcer::Enforcer;
 pub use limits::Limits;
+pub use tls::any_client_certificate;
 
 use self::listener::Queue;
 use self::places::{Full, Places};

@@ -107,6 +107,15 @@ pub fn refusing_config() -> Result<Arc<ServerConfig>, Error> {
     Ok(Arc::new(config))
 }
 
+/// Returns a verifier that requests a certificate from clients and accepts any well-formed chain of
+/// at most so many octets whose key signed the handshake, or none. The application judges it.
+pub fn any_client_certificate(chain_bytes_max: usize) -> Arc<dyn ClientCertVerifier> {
+    Arc::new(AnyCertificate {
+        authorities: Vec::new(),
+        chain_bytes_max,
+    })
+}
+
 #[derive(Debug)]
 struct OneIdentity(Arc<CertifiedKey>);
 

@@ -105,7 +105,13 @@ impl Layers {
 
     /// The files from which the values come.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let named = [Id::TlsCertificate, Id::TlsKey].map(|key| self.text(key).map(Path::new));
+        let files = [
+            Id::TlsCertificate,
+            Id::TlsKey,
+            Id::EnrolTlsCertificate,
+            Id::EnrolTlsKey,
+        ];
+        let named = files.map(|key| self.text(key).map(Path::new));
         named.into_iter().flatten().chain([&*self.file])
     }
 

@@ -112,6 +112,8 @@ pub struct Config {
     /// Base address of the public responder in certificates, without a slash at the end. [`None`]:
     /// `http://` and the bound address, see [`Config::public_url`].
     pub public_url: Option<String>,
+    /// The listener of enrolment. [`None`]: there is none.
+    pub enrolment: Option<EnrolmentConfig>,
     /// The rules that can change while the server runs.
     pub limits: Limits,
     /// Open connections of a listener.
@@ -130,6 +132,20 @@ pub struct Config {
     pub log: String,
     /// Format of log lines.
     pub log_format: LogFormat,
+}
+
+/// The listener of enrolment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrolmentConfig {
+    /// Its address. Port 0 means any port.
+    pub listen: SocketAddr,
+    /// Base address under which clients reach it, without a slash at the end. [`None`]: `https://`
+    /// and the bound address.
+    pub url: Option<String>,
+    /// PEM file with its certificate chain.
+    pub certificate: PathBuf,
+    /// PEM file with its private key.
+    pub key: PathBuf,
 }
 
 /// The protection of the management API on the network.
@@ -217,6 +233,7 @@ impl Configuration for Config {
         let config = Self {
             installation,
             public_url: read.public_url(public_listen)?,
+            enrolment: read.enrolment()?,
             limits: read.limits()?,
             connections_max: read
                 .number(Id::ConnectionsMax, 1, 1 << 20)?
@@ -336,12 +353,52 @@ impl Reader<'_> {
     }
 
     fn address(&self, key: Id) -> Result<SocketAddr, ConfigError> {
-        let parsed = self.with(key, |text| {
+        Ok(self.optional_address(key)?.expect("has a default"))
+    }
+
+    fn optional_address(&self, key: Id) -> Result<Option<SocketAddr>, ConfigError> {
+        self.with(key, |text| {
             text.parse().map_err(|_| {
                 "must be an address and a port, such as 127.0.0.1:8787 or [::1]:8787".to_owned()
             })
+        })
+    }
+
+    fn enrolment(&self) -> Result<Option<EnrolmentConfig>, ConfigError> {
+        let url = self.with(Id::EnrolUrl, |text| {
+            let url = plain_url(text).filter(|url| url.starts_with("https://"));
+            url.ok_or_else(|| {
+                "must be an address such as https://enrol.example.com, without user, ? and #"
+                    .to_owned()
+            })
         })?;
-        Ok(parsed.expect("has a default"))
+        let Some(listen) = self.optional_address(Id::EnrolListen)? else {
+            for key in [Id::EnrolUrl, Id::EnrolTlsCertificate, Id::EnrolTlsKey] {
+                if self.0.text(key).is_some() {
+                    return Err(self.error(key, "needs enrol_listen too"));
+                }
+            }
+            return Ok(None);
+        };
+        let files = (
+            self.path(Id::EnrolTlsCertificate),
+            self.path(Id::EnrolTlsKey),
+        );
+        let (Some(certificate), Some(key)) = files else {
+            let text = "needs enrol_tls_certificate and enrol_tls_key too, because clients prove \
+                        their identity by TLS";
+            return Err(self.error(Id::EnrolListen, text));
+        };
+        if url.is_none() && listen.ip().is_unspecified() {
+            let text = "is not an address that clients can reach: set enrol_url";
+            return Err(self.error(Id::EnrolListen, text));
+        }
+        Ok(Some(EnrolmentConfig {
+            listen,
+            url,
+            certificate,
+            key,
+        }))
     }
 
     fn number(&self, key: Id, least: u64, most: u64) -> Result<Option<u64>, ConfigError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use certgate_api::{Documentation, PeerAddress, TrustedProxies};
+use certgate_api::{Documentation, PeerAddress, PeerCertificate, TrustedProxies};
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
@@ -38,6 +38,8 @@ pub struct Http {
     pub documentation: Documentation,
     /// The address at the other end.
     pub peer: IpAddr,
+    /// The chain that the client presented in the TLS handshake.
+    pub certificate: Option<PeerCertificate>,
     /// The trusted proxies, if the peer is one of them.
     pub proxies: Option<TrustedProxies>,
     /// Becomes true when the listener stops.
@@ -53,6 +55,7 @@ impl Http {
             router,
             documentation,
             peer,
+            certificate,
             proxies,
             mut stopped,
             place,
@@ -69,10 +72,11 @@ impl Http {
             let has_body = !request.body().is_end_stream();
             let begun = seat.begin(has_body, client);
             let (router, seat, is_last) = (router.clone(), seat.clone(), is_last.clone());
+            let client = (peer, certificate.clone());
             let documentation = documentation.clone();
             async move {
                 let mut answer = match begun {
-                    Ok(()) => answer(router, peer, request, has_body, &seat).await,
+                    Ok(()) => answer(router, client, request, has_body, &seat).await,
                     Err(NotBegun::TooMany) => certgate_api::too_many_requests(&documentation),
                     Err(NotBegun::Closed) => return Err(NotBegun::Closed),
                 };
@@ -123,12 +127,15 @@ impl Http {
 
 async fn answer(
     router: Router,
-    peer: IpAddr,
+    (peer, certificate): (IpAddr, Option<PeerCertificate>),
     mut request: Request<Incoming>,
     has_body: bool,
     seat: &Arc<Seat>,
 ) -> Response {
     request.extensions_mut().insert(PeerAddress(peer));
+    if let Some(certificate) = certificate {
+        request.extensions_mut().insert(certificate);
+    }
     let request = request.map(|body| match has_body {
         true => Body::new(Arriving::new(body, seat.clone())),
         false => Body::empty(),

@@ -113,7 +113,9 @@ impl Access {
                 let owner = self.owner_of_api_key(hash).await?;
                 owner.ok_or(AccessError::UnknownApiKey)?.token.clone()
             }
-            Actor::System | Actor::Offline => return Err(AccessError::Refused),
+            Actor::System | Actor::Offline | Actor::Certificate(_) | Actor::TrustedCa(_) => {
+                return Err(AccessError::Refused);
+            }
         };
         Ok(Caller {
             principal: Principal {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use certgate_model::{
     AccountId, AccountRecord, By, Place, Timestamp, TokenRecord, UserRecord, ZoneId, ZoneRecord,
 };
+use certgate_store::StoreError;
 
 use super::authentication::Access;
 use super::permission::Permission;
@@ -40,9 +41,7 @@ impl Access {
         caller: &Caller,
         id: ZoneId,
     ) -> Result<ZoneScope<P>, AccessError> {
-        let load = self.environment.store.zone(id);
-        let zone = self.zones.get_or_load(id, load).await?;
-        let Some(zone) = zone else {
+        let Some(zone) = self.zone(id).await? else {
             // Only a caller that would have the permission in any such zone learns that there is
             // none.
             check::<P>(caller, Place::Zone(id, None))?;
@@ -54,6 +53,12 @@ impl Access {
             caller: caller.clone(),
             permission: PhantomData,
         })
+    }
+
+    /// Returns a zone, without a proof of any right.
+    pub(crate) async fn zone(&self, id: ZoneId) -> Result<Option<Arc<ZoneRecord>>, StoreError> {
+        let load = self.environment.store.zone(id);
+        self.zones.get_or_load(id, load).await
     }
 
     /// Proves that the caller has permission `P` on the account. For a zone permission: on every

@@ -4,7 +4,7 @@ use certgate_model::{
     AccountId, AccountRecord, AccountSettings, AccountType, Actor, AddressBlock,
     AlternativeNameRules, AuthorityId, AuthorityRecord, AuthorityRef, BeyondRules, By,
     CertificateId, CertificateRecord, Effect, Installation, IssuanceRules, KeyAlgorithm, KeyType,
-    Lifetime, MtlsCertificateId, MtlsCertificateRecord, PermissionGroup, Policy, Resource,
+    Lifetime, Lineage, MtlsCertificateId, MtlsCertificateRecord, PermissionGroup, Policy, Resource,
     RevocationReason, SerialNumber, SignatureAlgorithm, Slice, Status, StoredRules, SubjectFields,
     Timestamp, TokenHash, TokenId, TokenRecord, TokenState, UserId, UserProfile, UserRecord,
     ZoneId, ZoneProperties, ZoneRecord, ZoneType,
@@ -260,6 +260,7 @@ pub fn certificate(
         ),
         revoked_on: revoked.then(|| instant(n)),
         revocation_reason: revoked.then_some(RevocationReason::CertificateHold),
+        lineage: Lineage::default(),
     }
 }
 

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use super::fixtures;
 use super::fixtures::{by, by_at};
 use crate::{
-    CertificateRecorded, CountedLimits, DayLimit, Neighbours, RecordingLimits, Store, ZoneDeleted,
-    ZoneRecorded,
+    Basis, CertificateRecorded, CountedLimits, DayLimit, Neighbours, RecordingLimits, Store,
+    ZoneDeleted, ZoneRecorded,
 };
 
 /// The owners of two counts.
@@ -72,7 +72,13 @@ pub async fn record_counted(
             counted: Some(Box::new(limits.clone())),
         };
         let report = Box::new(|recorded| drop(sender.send(recorded)));
-        store.hand_over_certificate(Arc::new(certificate), limits, by(), report);
+        store.hand_over_certificate(
+            Arc::new(certificate),
+            limits,
+            Basis::Permission,
+            by(),
+            report,
+        );
         async { answer.await.expect("an answer").expect("record") }
     };
     join_all(certificates.into_iter().map(record)).await

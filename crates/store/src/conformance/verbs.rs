@@ -14,6 +14,7 @@ use super::hostnames::hostnames;
 use super::issuance_rules::issuance_rules;
 use super::lists::lists;
 use super::mtls_certificates::mtls_certificates;
+use super::replacements::replacements;
 use super::search::Searched;
 use super::tenant_changes::{account_tokens, tenant_changes};
 use super::tenants::{accounts, deletions, installation, zone_filters, zones};
@@ -49,6 +50,7 @@ pub async fn verbs(store: &dyn Store) {
     account_tokens(store).await;
     authority_states(store).await;
     adopting(store).await;
+    replacements(store).await;
     leases(store).await;
     Searched::begin(store, 700, 1)
         .await

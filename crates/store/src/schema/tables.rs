@@ -79,6 +79,7 @@ pub(crate) static TABLES: &[&Table] = &[
     &CERTIFICATES,
     &STATUSES,
     &ADOPTED_CERTIFICATES,
+    &REPLACEMENTS,
     &BLOCKS,
     &UPPER_BLOCKS,
     &LOST_CERTIFICATES,
@@ -443,6 +444,29 @@ pub(crate) static ADOPTED_CERTIFICATES: Table = Table::new(
 )
 .clustered()
 .since(5);
+
+/// Certificates that a newer one of their line has replaced. `renewals` is the number of renewals
+/// of the line on the day (UTC) of `replaced_on`, this one included. After `revoke_on` the replaced
+/// certificate is to be revoked; null: it is not, or was.
+pub(crate) static REPLACEMENTS: Table = Table::new(
+    "replacements",
+    &[
+        integer("position").references("certificates", "position"),
+        integer("successor").references("certificates", "position"),
+        integer("replaced_on"),
+        counter("renewals"),
+        integer("revoke_on").nullable(),
+    ],
+    1,
+)
+.indexed(&[
+    unique_index("replacements_by_successor", &["successor"]),
+    only(
+        "revoke_on IS NOT NULL",
+        index("replacements_due", &["revoke_on", "position"]),
+    ),
+])
+.since(6);
 
 const fn counter(name: &'static str) -> Column {
     integer(name).within(Range::NotNegative)

@@ -9,7 +9,7 @@ use futures_util::future::try_join3;
 
 use super::recording::{self, Circumstances, New};
 use crate::db::{Db, Row, Values, values};
-use crate::{Adopted, Adoption, CertificateRecorded, StoreError};
+use crate::{Adopted, Adoption, Basis, CertificateRecorded, StoreError};
 
 /// Stores certificates of CAs that need not be active, at the end of a zone.
 pub(crate) async fn adopt<D: Db>(
@@ -46,6 +46,7 @@ pub(crate) async fn adopt<D: Db>(
                 certificate: Arc::clone(certificate),
                 limits: quota.into(),
                 by: *by,
+                basis: Basis::Permission,
                 circumstances: Circumstances::Adopted,
             });
         }
@@ -60,7 +61,8 @@ pub(crate) async fn adopt<D: Db>(
         Some(CertificateRecorded::AuthorityNotActive) => Adopted::NoAuthority,
         Some(
             CertificateRecorded::NoZone
-            // Issuance rules do not limit adoption.
+            // Issuance rules do not limit adoption, which replaces nothing.
+            | CertificateRecorded::NotReplaced(_)
             | CertificateRecorded::DayLimitReached { .. }
             | CertificateRecorded::NameLimitReached
             | CertificateRecorded::NameNotCountable

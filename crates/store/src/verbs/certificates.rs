@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use certgate_model::{
-    AuthorityId, AuthorityRef, CertificateId, CertificateRecord, Page, Slice, Status,
+    AuthorityId, AuthorityRef, CertificateId, CertificateRecord, Lineage, Page, Slice, Status,
     SubjectFields, Totals, ZoneId,
 };
 
@@ -37,12 +37,19 @@ macro_rules! found {
          certificates.location, certificates.organization, certificates.organizational_unit, \
          certificates.issued_on, certificates.expires_on, certificates.validity_days, \
          certificates.signature, certificates.fingerprint_sha256, certificates.ski, \
-         certificates.der, certificates.csr, statuses.status, statuses.revoked_on, statuses.reason"
+         certificates.der, certificates.csr, statuses.status, statuses.revoked_on, \
+         statuses.reason, \
+         (SELECT older.id FROM replacements \
+         JOIN certificates AS older ON older.position = replacements.position \
+         WHERE replacements.successor = certificates.position), \
+         (SELECT newer.id FROM replacements \
+         JOIN certificates AS newer ON newer.position = replacements.successor \
+         WHERE replacements.position = certificates.position)"
     };
 }
 
 /// The first column after those.
-pub(super) const NEXT: usize = 21;
+pub(super) const NEXT: usize = 23;
 
 /// Finds a certificate by its ID, for several at once.
 pub(super) const FIND: &str = concat!(
@@ -109,6 +116,10 @@ impl Found {
                 status: row.get(18)?,
                 revoked_on: row.get(19)?,
                 revocation_reason: row.get(20)?,
+                lineage: Lineage {
+                    replaces: row.get(21)?,
+                    replaced_by: row.get(22)?,
+                },
             },
         })
     }

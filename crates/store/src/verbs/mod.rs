@@ -30,6 +30,7 @@ mod names;
 pub(crate) mod probes;
 pub(crate) mod public_url;
 pub(crate) mod recording;
+pub(crate) mod replacements;
 pub(crate) mod revocations;
 pub(crate) mod search;
 pub(crate) mod settling;

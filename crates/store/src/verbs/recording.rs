@@ -16,17 +16,19 @@ use super::changes::{Epochs, Logs};
 use super::counters::Shifts;
 use super::indexing::{self, Indexed};
 use super::issuance_counts::Counts;
+use super::replacements::Replacements;
 use super::revocations::{self, Aged, Listed};
 use super::tallies::{Counted, Standing, Tallies};
 use crate::db::{Db, values};
 use crate::position::Position;
 use crate::schema::{ADOPTED_CERTIFICATES, CERTIFICATES, STATUSES};
-use crate::{CertificateRecorded, RecordingLimits, StoreError, seal};
+use crate::{Basis, CertificateRecorded, RecordingLimits, StoreError, seal};
 
 /// A certificate to record.
 pub(crate) struct New {
     pub(crate) certificate: Arc<CertificateRecord>,
     pub(crate) limits: RecordingLimits,
+    pub(crate) basis: Basis,
     pub(crate) by: By,
     pub(crate) circumstances: Circumstances,
 }
@@ -83,10 +85,15 @@ pub(crate) async fn record<D: Db>(
     let mut outcomes = Vec::with_capacity(news.len());
     let mut placed: Vec<Placed<'_>> = Vec::with_capacity(news.len());
     let mut counts = Counts::new(db);
+    let mut replacements = Replacements::read(db, news).await?;
     for new in news {
         // A repeated request gets its certificate, also if that was the last one of a limit.
         if ends.has(&new.certificate).await? {
             outcomes.push(CertificateRecorded::Exists);
+            continue;
+        }
+        if let Some(refused) = replacements.refusal(new) {
+            outcomes.push(CertificateRecorded::NotReplaced(refused));
             continue;
         }
         let counted = new.limits.counted.as_deref();
@@ -103,6 +110,7 @@ pub(crate) async fn record<D: Db>(
                 if let Some(counted) = counted {
                     counts.add(counted);
                 }
+                replacements.add(new, place.position);
                 placed.push(place);
                 CertificateRecorded::Recorded
             }
@@ -152,7 +160,7 @@ pub(crate) async fn record<D: Db>(
     }
     // 3. Write everything, without waiting for one after another.
     try_join5(
-        insert(db, &placed),
+        insert(db, &placed, &replacements),
         revocations::list(db, &listed),
         aged.mark(db),
         try_join(shifts.make(db), tallies.make(db)),
@@ -192,7 +200,11 @@ async fn taken<D: Db>(db: &D, news: &[&New]) -> Result<BTreeSet<CertificateId>, 
     Ok(found.into_iter().flatten().collect())
 }
 
-async fn insert<D: Db>(db: &D, placed: &[Placed<'_>]) -> Result<(), StoreError> {
+async fn insert<D: Db>(
+    db: &D,
+    placed: &[Placed<'_>],
+    replacements: &Replacements,
+) -> Result<(), StoreError> {
     let mut rows = Vec::with_capacity(placed.len() * CERTIFICATES.columns.len());
     let mut statuses = Vec::with_capacity(placed.len() * STATUSES.columns.len());
     let mut adopted = Vec::new();
@@ -244,6 +256,7 @@ async fn insert<D: Db>(db: &D, placed: &[Placed<'_>]) -> Result<(), StoreError> 
         indexing::insert(db, &indexed),
     )
     .await?;
+    replacements.insert(db).await?;
     // One round trip less where nothing is adopted.
     match adopted.is_empty() {
         true => Ok(()),

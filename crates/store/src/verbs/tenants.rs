@@ -278,6 +278,18 @@ pub(crate) async fn zone<D: Db>(db: &D, id: ZoneId) -> Result<Option<ZoneRecord>
     db.optional(select, &values![id], zone_row).await
 }
 
+/// Returns the zone of a name, in any letter case.
+pub(crate) async fn zone_by_name<D: Db>(
+    db: &D,
+    name: &str,
+) -> Result<Option<ZoneRecord>, StoreError> {
+    let select = "SELECT zones.id, zones.name, zones.account, accounts.name, zones.created_on, \
+                  zones.modified_on, zones.paused, zones.type, zones.vanity_name_servers, \
+                  zones.issuance_rules FROM zones JOIN accounts ON accounts.id = zones.account \
+                  WHERE zones.folded_name = ?1 AND zones.deleted_at IS NULL";
+    db.optional(select, &values![folded(name)], zone_row).await
+}
+
 fn zone_row(row: &dyn Row) -> Result<ZoneRecord, StoreError> {
     Ok(ZoneRecord {
         id: row.get(0)?,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use certgate_model::{AuthorityRequestRecord, CertificateId, CertificateRecord, KeyAlgorithm};
-use certgate_store::conformance::record_counted;
+use certgate_store::conformance::{record_by, record_counted};
 use certgate_store::{
-    Adopted, Adoption, AuthorityRequested, CertificateRecorded, CountedLimits, DayLimit,
+    Adopted, Adoption, AuthorityRequested, Basis, CertificateRecorded, CountedLimits, DayLimit,
+    Renewal,
 };
 
 use super::*;
@@ -93,6 +94,15 @@ impl Place {
         };
         let recorded = record_counted(&store, vec![counted], &limits).await;
         assert_eq!(recorded, [CertificateRecorded::Recorded]);
+        let renewal = Basis::Renewal(Renewal {
+            replaced: certificate(5_002, other.id, &authority(1, &account(1)), Status::Active).id,
+            interval_seconds: 60,
+            per_day_max: 9,
+            revoke_on: Some(instant(9)),
+        });
+        let renewed = certificate(5_003, other.id, &authority(1, &account(1)), Status::Active);
+        let recorded = record_by(&store, renewed, renewal, by()).await;
+        assert_eq!(recorded, CertificateRecorded::Recorded);
         // Many at the same time, so that they share a commit.
         for first in (0..CERTIFICATES).step_by(500) {
             let numbers = first..CERTIFICATES.min(first + 500);

@@ -246,6 +246,13 @@ fn filling(octets: impl Fn(&str) -> String) -> String {
           that a page of the table has few rows'",
         ),
         (
+            "replacements",
+            "position, successor, replaced_on, renewals, revoke_on",
+            20_000,
+            "(1000 + i % 20) * 68719476736 + i / 20, \
+          (1000 + i % 20) * 68719476736 + i / 20 + 1000, i, 1, i",
+        ),
+        (
             "adopted_certificates",
             "authority, serial, position",
             20_000,

@@ -1,0 +1,297 @@
+//! EST: `/.well-known/est/{label}`.
+
+use base64ct::{Base64, Encoding};
+use certgate_model::KeyAlgorithm;
+use certgate_pki::ClientKey;
+use certgate_testkit::{Answer, TestApp};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use x509_cert::der::Decode;
+
+/// Returns the octets of a PEM block.
+fn der(pem: &str) -> Vec<u8> {
+    let lines = pem.lines().filter(|line| !line.starts_with('-'));
+    Base64::decode_vec(&lines.collect::<String>()).unwrap()
+}
+
+fn certificate_of(object: &Value) -> Vec<u8> {
+    der(object["certificate"].as_str().unwrap())
+}
+
+/// Returns the certificates of a certs-only answer.
+fn certificates(answer: &Answer) -> Vec<Vec<u8>> {
+    let text = String::from_utf8(answer.bytes.clone()).unwrap();
+    assert_eq!(answer.status, StatusCode::OK, "{text}");
+    let kind = "application/pkcs7-mime; smime-type=certs-only";
+    assert_eq!(answer.headers["content-type"], kind);
+    assert_eq!(answer.headers["content-transfer-encoding"], "base64");
+    // strongSwan does not skip line breaks.
+    let message = Base64::decode_vec(&text).unwrap();
+    // The certificates begin where the set of certificates does, and end before the empty set of
+    // signatures.
+    let data = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 1];
+    let at = message
+        .windows(data.len())
+        .position(|part| part == data)
+        .unwrap()
+        + data.len();
+    let mut rest = &message[at..message.len() - 2];
+    let header = if rest[1] < 0x80 {
+        2
+    } else {
+        2 + usize::from(rest[1] & 0x7f)
+    };
+    rest = &rest[header..];
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let length = 4 + usize::from(rest[2]) * 256 + usize::from(rest[3]);
+        found.push(rest[..length].to_vec());
+        rest = &rest[length..];
+    }
+    for der in &found {
+        x509_cert::Certificate::from_der(der).unwrap();
+    }
+    found
+}
+
+fn refused(answer: &Answer) -> (u16, String) {
+    let text = String::from_utf8(answer.bytes.clone()).unwrap();
+    assert_eq!(
+        answer.headers["content-type"], "text/plain; charset=utf-8",
+        "{text}"
+    );
+    assert!(text.ends_with('\n') && !text.starts_with(|first: char| first.is_lowercase()));
+    (answer.status.as_u16(), text)
+}
+
+/// A client with a key and a certificate.
+struct Client {
+    certificate: Vec<u8>,
+    id: String,
+}
+
+impl Client {
+    async fn new(app: &TestApp, name: &str) -> Self {
+        Self::of(&app.issue(name).await)
+    }
+
+    fn of(object: &Value) -> Self {
+        Self {
+            certificate: certificate_of(object),
+            id: object["id"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    /// Renews the certificate with this CSR (PEM).
+    async fn renew(&self, app: &TestApp, csr: &str) -> Answer {
+        app.est(Method::POST, "simplereenroll")
+            .with_certificates([self.certificate.clone()])
+            .body(csr)
+            .header("content-type", "application/pkcs10")
+            .await
+    }
+}
+
+/// Returns the newest certificate of the zone.
+async fn newest(app: &TestApp) -> Value {
+    let list = app
+        .get("/zones/{zone}/client_certificates?per_page=5")
+        .await;
+    list.result()[0].clone()
+}
+
+async fn object(app: &TestApp, id: &str) -> Value {
+    let path = format!("/zones/{{zone}}/client_certificates/{id}");
+    app.get(&path).await.result()
+}
+
+#[tokio::test]
+async fn cacerts_has_the_active_ca_first() {
+    let app = TestApp::new().await;
+    let first = certificates(&app.est(Method::GET, "cacerts").await);
+    assert_eq!(first.len(), 1);
+    let path = "/certgate/v1/accounts/{account}/managed_authorities/rotate";
+    let rotated = app.post(path, json!({})).await.result();
+    let both = certificates(&app.est(Method::GET, "cacerts").await);
+    assert_eq!(both, [certificate_of(&rotated), first[0].clone()]);
+    // strongSwan puts the path of its address first.
+    let prefixed = app.enrolment(Method::GET, "/EXAMPLE.com/.well-known/est/cacerts");
+    assert_eq!(certificates(&prefixed.await), both);
+    let answer = app
+        .public(Method::GET, "/.well-known/est/example.com/cacerts")
+        .await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_renewal_replaces_the_certificate() {
+    let app = TestApp::new().await;
+    let client = Client::new(&app, "device-1").await;
+    let answer = client.renew(&app, &certgate_testkit::csr("device-1")).await;
+    let renewed = certificates(&answer);
+    let new = newest(&app).await;
+    assert_eq!(renewed, [certificate_of(&new)]);
+    assert_eq!(new["certgate"], json!({ "replaces": client.id }));
+    let old = object(&app, &client.id).await;
+    assert_eq!(old["certgate"], json!({ "replaced_by": new["id"] }));
+    assert_eq!(old["status"], "active");
+    let lifetime = |one: &Value| {
+        let at = |name: &str| one[name].as_str().unwrap().to_owned();
+        (
+            at("issued_on"),
+            at("expires_on"),
+            one["validity_days"].clone(),
+        )
+    };
+    assert_eq!(lifetime(&new), lifetime(&old), "the clock stands still");
+    // Certificates without a line have no member of their own.
+    assert_eq!(app.issue("other").await.get("certgate"), None);
+    let log = "/accounts/{account}/logs/audit?since=2000-01-01&before=2100-01-01";
+    let entries = app.get(log).await.json();
+    let entry = entries["result"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["resource"]["id"] == new["id"]);
+    assert_eq!(entry.unwrap()["actor"]["type"], "certificate", "{entries}");
+    assert_eq!(entry.unwrap()["actor"]["id"], client.id.as_str());
+}
+
+#[tokio::test]
+async fn a_replaced_certificate_cannot_be_renewed_again_except_by_the_same_request() {
+    let app = TestApp::new().await;
+    let client = Client::new(&app, "device-1").await;
+    let key = ClientKey::generate(KeyAlgorithm::P256).unwrap();
+    let subject = certgate_model::SubjectFields {
+        common_name: "device-1".to_owned(),
+        ..Default::default()
+    };
+    let first = certificates(&client.renew(&app, &key.request(&subject).unwrap()).await);
+    // The answer was lost: the same key gets the same certificate, also with another signature.
+    let again = certificates(&client.renew(&app, &key.request(&subject).unwrap()).await);
+    assert_eq!(first, again);
+    let other = client.renew(&app, &certgate_testkit::csr("device-1")).await;
+    let (status, text) = refused(&other);
+    let new = newest(&app).await;
+    assert_eq!(status, 403);
+    assert!(text.contains("was replaced by") && text.contains(new["id"].as_str().unwrap()));
+    // The new one may not be renewed at once.
+    let new = Client::of(&new);
+    let answer = new.renew(&app, &certgate_testkit::csr("device-1")).await;
+    assert_eq!(refused(&answer).0, 429);
+    let seconds: i64 = answer.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=61).contains(&seconds), "{seconds}");
+    app.clock.advance_seconds(seconds);
+    certificates(&new.renew(&app, &certgate_testkit::csr("device-1")).await);
+}
+
+#[tokio::test]
+async fn revoked_foreign_and_missing_certificates_are_refused() {
+    let app = TestApp::new().await;
+    let client = Client::new(&app, "device-1").await;
+    let csr = certgate_testkit::csr("device-1");
+    let path = format!("/zones/{{zone}}/client_certificates/{}", client.id);
+    app.delete(&path).await.result();
+    let (status, text) = refused(&client.renew(&app, &csr).await);
+    assert_eq!(status, 403);
+    assert!(text.contains("revoked (certificateHold)"), "{text}");
+    let without = app
+        .est(Method::POST, "simplereenroll")
+        .body(csr.as_str())
+        .await;
+    let (status, text) = refused(&without);
+    assert!(
+        status == 403 && text.contains("no client certificate"),
+        "{text}"
+    );
+    // One octet of the signature differs.
+    let mut forged = Client::new(&app, "device-2").await;
+    *forged.certificate.last_mut().unwrap() ^= 1;
+    let (status, text) = refused(&forged.renew(&app, &certgate_testkit::csr("device-2")).await);
+    assert!(status == 403 && text.contains("did not issue"), "{text}");
+    for malformed in [vec![], vec![0x30], vec![0xff; 300]] {
+        let client = Client {
+            certificate: malformed,
+            id: String::new(),
+        };
+        assert_eq!(refused(&client.renew(&app, &csr).await).0, 403);
+    }
+    for label in ["other.example", "%ff", "example.com/x"] {
+        let answer = app.est_of(label, Method::POST, "simplereenroll").await;
+        assert_eq!(refused(&answer).0, 404, "{label}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_certificate_cannot_be_renewed() {
+    let app = TestApp::new().await;
+    let client = Client::new(&app, "device-1").await;
+    app.clock.advance_seconds(366 * 86_400);
+    let (status, text) = refused(&client.renew(&app, &certgate_testkit::csr("device-1")).await);
+    assert!(status == 403 && text.contains("is valid from"), "{text}");
+}
+
+#[tokio::test]
+async fn the_subject_must_be_the_same() {
+    let app = TestApp::new().await;
+    let client = Client::new(&app, "device-1").await;
+    for name in ["device-2", "Device-1", "device-1 ", ""] {
+        let (status, text) = refused(&client.renew(&app, &certgate_testkit::csr(name)).await);
+        assert_eq!(status, 400, "{name}: {text}");
+    }
+    let more = certgate_testkit::csr_with_subject(&certgate_model::SubjectFields {
+        common_name: "device-1".to_owned(),
+        organization: "admins".to_owned(),
+        ..Default::default()
+    });
+    let (status, text) = refused(&client.renew(&app, &more).await);
+    assert!(
+        status == 400 && text.contains("subject of the CSR is not"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn the_base64_of_a_request_has_any_form() {
+    let app = TestApp::new().await;
+    let csr = certgate_testkit::csr("device-1");
+    let lines: Vec<_> = csr.lines().filter(|line| !line.starts_with('-')).collect();
+    let odd: Vec<_> = lines.concat().chars().map(String::from).collect();
+    let forms = [
+        csr.clone(),
+        lines.concat(),
+        lines.join("\r\n") + "\r\n",
+        odd.join("\n"),
+    ];
+    for (number, form) in forms.iter().enumerate() {
+        let client = Client::new(&app, "device-1").await;
+        let mut call = app
+            .est(Method::POST, "simplereenroll")
+            .with_certificates([client.certificate.clone()])
+            .body(form.as_str());
+        if number == 1 {
+            call = call.header("content-transfer-encoding", "quoted-printable");
+        }
+        certificates(&call.await);
+    }
+    let client = Client::new(&app, "device-1").await;
+    for (body, status, part) in [
+        (der(&csr), 400, "openssl base64"),
+        (b"not a CSR".to_vec(), 400, "CSR"),
+        (Vec::new(), 400, "CSR"),
+        (vec![b'M'; 100_000], 413, "65536"),
+        (vec![0xff; 10], 400, "binary"),
+    ] {
+        let answer = app
+            .est(Method::POST, "simplereenroll")
+            .with_certificates([client.certificate.clone()])
+            .body(body)
+            .await;
+        let (found, text) = refused(&answer);
+        assert!(found == status && text.contains(part), "{text}");
+    }
+}

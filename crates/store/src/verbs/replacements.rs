@@ -1,0 +1,229 @@
+//! Lines of certificates: each renewal replaces the newest certificate of its line.
+//!
+//! A replacement is checked and written in the transaction that records the new certificate, so
+//! that two requests at the same time cannot replace one certificate twice.
+
+use std::collections::BTreeMap;
+
+use certgate_model::{CertificateId, RevocationReason, Status, Timestamp, ZoneId};
+
+use super::recording::New;
+use crate::db::{Db, Row, Values, values};
+use crate::position::Position;
+use crate::schema::REPLACEMENTS;
+use crate::{Basis, Renewal, RenewalRefused, ReplacedCertificate, StoreError};
+
+/// The certificates that a batch replaces.
+pub(super) struct Replacements {
+    lines: BTreeMap<CertificateId, Line>,
+    /// The rows to insert.
+    made: Vec<Made>,
+}
+
+struct Made {
+    position: i64,
+    successor: Position,
+    on: Timestamp,
+    renewals: u64,
+    revoke_on: Option<Timestamp>,
+}
+
+/// A certificate to replace, and the last renewal of its line.
+struct Line {
+    position: i64,
+    zone: Option<ZoneId>,
+    status: Status,
+    reason: Option<RevocationReason>,
+    /// The certificate that replaced it, and the time.
+    replaced: Option<(CertificateId, Timestamp)>,
+    /// The time of the renewal that made it, and the number of renewals of its line on that day.
+    renewed: Option<(Timestamp, u64)>,
+}
+
+const LINE: &str = "SELECT certificates.position, zones.id, statuses.status, statuses.reason, \
+                    newer.id, replacements.replaced_on, earlier.replaced_on, earlier.renewals \
+                    FROM certificates \
+                    JOIN statuses ON statuses.position = certificates.position \
+                    LEFT JOIN zones ON zones.number = certificates.position >> 36 \
+                    LEFT JOIN replacements ON replacements.position = certificates.position \
+                    LEFT JOIN certificates AS newer ON newer.position = replacements.successor \
+                    LEFT JOIN replacements AS earlier \
+                    ON earlier.successor = certificates.position \
+                    WHERE certificates.id = ?1";
+
+impl Line {
+    fn read(row: &dyn Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            position: row.get(0)?,
+            zone: row.get(1)?,
+            status: row.get(2)?,
+            reason: row.get(3)?,
+            replaced: row.get::<Option<CertificateId>>(4)?.zip(row.get(5)?),
+            renewed: row.get::<Option<Timestamp>>(6)?.zip(row.get(7)?),
+        })
+    }
+
+    fn refusal(&self, zone: ZoneId, renewal: &Renewal, at: Timestamp) -> Option<RenewalRefused> {
+        if self.zone != Some(zone) {
+            return Some(RenewalRefused::NotFound);
+        }
+        if matches!(self.status, Status::PendingRevocation | Status::Revoked) {
+            return Some(RenewalRefused::Revoked(self.reason.unwrap_or_default()));
+        }
+        if let Some((by, on)) = self.replaced {
+            return Some(RenewalRefused::Replaced { by, on });
+        }
+        let (on, _) = self.renewed?;
+        let until = on.plus_seconds(renewal.interval_seconds);
+        // A renewal in the future was dated by a wrong clock.
+        if (on..until).contains(&at) {
+            return Some(RenewalRefused::TooSoon { until });
+        }
+        (self.renewals_on(at) >= renewal.per_day_max).then_some(RenewalRefused::TooOften)
+    }
+
+    /// The number of earlier renewals of the line on a day.
+    fn renewals_on(&self, at: Timestamp) -> u64 {
+        match self.renewed {
+            Some((on, renewals)) if on.unix_day() == at.unix_day() => renewals,
+            _ => 0,
+        }
+    }
+}
+
+impl Replacements {
+    /// Reads the certificates that are to be replaced.
+    pub(super) async fn read<D: Db>(db: &D, news: &[&New]) -> Result<Self, StoreError> {
+        let ids: Vec<_> = news
+            .iter()
+            .filter_map(|new| Some(renewal_of(new)?.replaced))
+            .collect();
+        let cells: Vec<_> = ids.iter().map(|id| values![*id].to_vec()).collect();
+        let lines = db.optional_each(LINE, &cells, Line::read).await?;
+        let lines = ids.into_iter().zip(lines);
+        Ok(Self {
+            lines: lines.filter_map(|(id, line)| Some((id, line?))).collect(),
+            made: Vec::new(),
+        })
+    }
+
+    /// Returns the reason why a certificate cannot be recorded, if it is to replace another.
+    pub(super) fn refusal(&self, new: &New) -> Option<RenewalRefused> {
+        let renewal = renewal_of(new)?;
+        match self.lines.get(&renewal.replaced) {
+            Some(line) => line.refusal(new.certificate.zone, renewal, new.by.at),
+            None => Some(RenewalRefused::NotFound),
+        }
+    }
+
+    /// Notes that a certificate is recorded at this position.
+    pub(super) fn add(&mut self, new: &New, successor: Position) {
+        let Some(renewal) = renewal_of(new) else {
+            return;
+        };
+        let Some(line) = self.lines.get_mut(&renewal.replaced) else {
+            return;
+        };
+        let on = new.by.at;
+        self.made.push(Made {
+            position: line.position,
+            successor,
+            on,
+            renewals: line.renewals_on(on) + 1,
+            revoke_on: renewal.revoke_on,
+        });
+        line.replaced = Some((new.certificate.id, on));
+    }
+
+    /// Writes the replacements, after their certificates.
+    pub(super) async fn insert<D: Db>(&self, db: &D) -> Result<(), StoreError> {
+        if self.made.is_empty() {
+            return Ok(());
+        }
+        let mut rows = Vec::with_capacity(self.made.len() * REPLACEMENTS.columns.len());
+        for made in &self.made {
+            rows.extend(values![
+                made.position,
+                made.successor.0,
+                made.on,
+                made.renewals,
+                made.revoke_on,
+            ]);
+        }
+        db.insert(&REPLACEMENTS, &rows).await
+    }
+}
+
+fn renewal_of(new: &New) -> Option<&Renewal> {
+    match &new.basis {
+        Basis::Permission => None,
+        Basis::Renewal(renewal) => Some(renewal),
+    }
+}
+
+/// Returns the reason why a renewal would be refused now.
+pub(crate) async fn refused<D: Db>(
+    db: &D,
+    zone: ZoneId,
+    renewal: Renewal,
+    at: Timestamp,
+) -> Result<Option<RenewalRefused>, StoreError> {
+    let values = values![renewal.replaced];
+    Ok(match db.optional(LINE, &values, Line::read).await? {
+        Some(line) => line.refusal(zone, &renewal, at),
+        None => Some(RenewalRefused::NotFound),
+    })
+}
+
+/// Returns replaced certificates that are to be revoked by now, those that wait longest first.
+pub(crate) async fn due<D: Db>(
+    db: &D,
+    at: Timestamp,
+    limit: u32,
+) -> Result<Vec<ReplacedCertificate>, StoreError> {
+    let select = "SELECT zones.id, zones.account, certificates.id \
+                  FROM (SELECT position, revoke_on FROM replacements \
+                  WHERE revoke_on IS NOT NULL AND revoke_on <= ?1 \
+                  ORDER BY revoke_on, position LIMIT ?2) AS due \
+                  JOIN certificates ON certificates.position = due.position \
+                  JOIN zones ON zones.number = due.position >> 36 \
+                  ORDER BY due.revoke_on, due.position";
+    db.rows(select, &values![at, limit], |row| {
+        Ok(ReplacedCertificate {
+            zone: row.get(0)?,
+            account: row.get(1)?,
+            id: row.get(2)?,
+        })
+    })
+    .await
+}
+
+/// Returns the time at which the next replaced certificate is to be revoked.
+pub(crate) async fn next_due<D: Db>(db: &D) -> Result<Option<Timestamp>, StoreError> {
+    let select = "SELECT revoke_on FROM replacements WHERE revoke_on IS NOT NULL \
+                  ORDER BY revoke_on, position LIMIT 1";
+    db.optional(select, &[], |row| row.get(0)).await
+}
+
+/// Notes that these replaced certificates need not be revoked any more.
+pub(crate) async fn leave<D: Db>(db: &D, certificates: &[CertificateId]) -> Result<(), StoreError> {
+    let update = "UPDATE replacements SET revoke_on = NULL WHERE position = \
+                  (SELECT position FROM certificates WHERE id = ?1)";
+    let cells: Vec<Values<'_>> = certificates
+        .iter()
+        .map(|id| values![*id].to_vec())
+        .collect();
+    db.execute_each(update, &cells).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::SEQUENCE_BITS;
+
+    #[test]
+    fn the_statements_shift_by_the_bits_of_a_sequence_number() {
+        assert!(LINE.contains(&format!(">> {SEQUENCE_BITS} ")));
+    }
+}
