@@ -188,10 +188,11 @@ class Api:
 
 
 PUBLIC = "public responder listening on http"
+ENROLMENT = "enrolment listening on https"
 
 
 class Server:
-    """`certgate serve` on a directory, both listeners on ports that the system chooses."""
+    """`certgate serve` on a directory, its listeners on ports that the system chooses."""
 
     def __init__(self, directory: Path, *flags: str, init: Iterable[str] | None = ()) -> None:
         """Makes the directory with `certgate init`, unless `init` is None: then `serve` does."""
@@ -201,7 +202,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.made: dict[str, str] = {}
         self.variables: dict[str, str] = {}
-        self.port = self.public_port = 0
+        self.port = self.public_port = self.enrol_port = 0
         # A fixed address, if the addresses in certificates must lead to this server.
         self.public_listen = "127.0.0.1:0"
         if init is not None:
@@ -245,7 +246,7 @@ class Server:
         return [str(CERTGATE), "serve", "--data-dir", str(self.directory), *addresses, *self.flags]
 
     def start(self, **more: str) -> Server:
-        """Returns after both listeners accept connections. `more` extends the environment."""
+        """Returns after the listeners accept connections. `more` extends the environment."""
         self.launch(**more)
         self.accepts()
         return self
@@ -264,15 +265,18 @@ class Server:
 
     def accepts(self) -> None:
         """Waits until a process that was launched accepts connections."""
-        lines = self._lines(2)
-        ports = [
+        names = [f"management API listening on {self.scheme}", PUBLIC]
+        if "--enrol-listen" in self.flags:
+            names.append(ENROLMENT)
+        lines = self._lines(len(names))
+        found = [
             re.fullmatch(rf"{name}://127\.0\.0\.1:(\d+)", line)
-            for name, line in zip(
-                (f"management API listening on {self.scheme}", PUBLIC), lines, strict=True
-            )
+            for name, line in zip(names, lines, strict=True)
         ]
-        assert all(ports), lines
-        self.port, self.public_port = (int(port[1]) for port in ports if port)
+        assert all(found), lines
+        ports = [int(port[1]) for port in found if port]
+        self.port, self.public_port = ports[:2]
+        self.enrol_port = ports[2] if len(ports) > 2 else 0
 
     def _lines(self, count: int) -> list[str]:
         assert self.process and self.process.stdout

@@ -91,6 +91,8 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
         "certgate_check_finished_timestamp_seconds": 0,
         "certgate_check_problems": 0,
         "certgate_tls_certificate_expires_timestamp_seconds": 0,
+        "certgate_enrol_tls_certificate_expires_timestamp_seconds": 0,
+        **{f'certgate_enrolled_total{{by="{by}"}}': 0 for by in ("renewal", "trusted_ca")},
         "certgate_log_lines_dropped_total": 0,
         "certgate_log_lines_limited_total": 0,
         **{f'certgate_connections_closed_total{{reason="{reason}"}}': 0 for reason in closed},

@@ -33,12 +33,24 @@ const DEPLOY_PROGRAMS: [Program; 2] = [
 ];
 
 /// Programs of other makers: they ask for certificates, use them, and judge them.
-const INTEROP_PROGRAMS: [Program; 7] = [
+const INTEROP_PROGRAMS: [Program; 10] = [
     Program::new("go", &["version"], "golang-go"),
     Program::new("javac", &["-version"], "default-jdk-headless"),
     Program::new("node", &["--version"], "nodejs"),
     Program::new("npm", &["--version"], "npm"),
     Program::new("certtool", &["--version"], "gnutls-bin"),
+    Program::new("pki", &["--help"], "strongswan-pki"),
+    Program::new(
+        "sh",
+        &["-c", "ls /usr/lib/ipsec/plugins/libstrongswan-curl.so"],
+        "libstrongswan-extra-plugins",
+    ),
+    // Keys on elliptic curves.
+    Program::new(
+        "sh",
+        &["-c", "ls /usr/lib/ipsec/plugins/libstrongswan-openssl.so"],
+        "libstrongswan-standard-plugins",
+    ),
     // NSS's programs have no argument with which they do nothing and succeed.
     Program::new("sh", &["-c", "command -v pk12util"], "libnss3-tools"),
     Program::new(
