@@ -393,6 +393,8 @@ const certificate = {
   title: 'Certificate',
   toList: '← All certificates',
   missing: 'This zone has no certificate with this ID',
+  findBeginning: 'Find IDs that begin with it',
+  undo: 'Undo',
   fields: 'Certificate',
   history: 'History',
   decoded: 'Decoded from the certificate',

@@ -731,7 +731,7 @@ class Bulk {
       ${this.#stateNotice(record)}
       <div class="panel">
         ${progress({ label: words.running[action], done: all - counts.left, all })}
-        ${isRunning ? html`<p class="hint">${this.#remaining(all - counts.left, all)}</p>` : nothing}
+        ${state.phase === 'running' ? html`<p class="hint">${this.#remaining(all - counts.left, all)}</p>` : nothing}
         <dl class="facts counts">
           <dt>${words.done[action]}</dt>
           <dd>${count(counts.changed)}</dd>

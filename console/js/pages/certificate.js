@@ -170,7 +170,7 @@ class Details {
       const isMissing = this.#error instanceof ApiError && this.#error.code === NO_CERTIFICATE;
       view.render(
         isMissing
-          ? empty(words.missing, html`<a class="button" href="#/certificates">${words.toList}</a>`)
+          ? empty(words.missing, this.#elsewhere())
           : errorNotice(this.#error),
       );
       return;
@@ -200,6 +200,16 @@ class Details {
         ${this.#files(certificate)}
       </section>
     `);
+  }
+
+  /** What to do about an ID that no certificate has. The command line shows 16 digits of it. */
+  #elsewhere() {
+    const isBeginning = /^[0-9a-f]{6,31}$/i.test(this.#id);
+    return isBeginning
+      ? html`<a class="button" href=${`#/certificates?id.startswith=${this.#id}`}>
+          ${words.findBeginning}
+        </a>`
+      : html`<a class="button" href="#/certificates">${words.toList}</a>`;
   }
 
   /** @param {ClientCertificate} certificate */
@@ -299,9 +309,12 @@ class Details {
     const { api } = this.view;
     await this.#act(async () => {
       const { messages } = await api.delete(this.#path, bodyOf(reason));
-      return wasRevokedBefore(messages)
-        ? notice('info', messages[0]?.message ?? '')
-        : notice('success', words.revoked(isFinal(reason)));
+      if (wasRevokedBefore(messages)) {
+        return notice('info', messages[0]?.message ?? '');
+      }
+      const mayUndo = !isFinal(reason) && this.view.session.may('Client Certificates Restore');
+      const undo = html`<button @click=${this.#restore}>${words.undo}</button>`;
+      return notice('success', words.revoked(isFinal(reason)), mayUndo ? undo : nothing);
     });
   }
 

@@ -159,6 +159,9 @@ class List {
   async #load(isQuiet) {
     const { view } = this;
     const query = new URLSearchParams(view.query);
+    if (isQuiet && this.#isLoading) {
+      return;
+    }
     this.#request.abort();
     const request = new AbortController();
     this.#request = request;
@@ -259,6 +262,7 @@ class List {
 
   cancel() {
     this.#request.abort();
+    this.#isLoading = false;
   }
 
   /**
@@ -317,11 +321,11 @@ class List {
       ${mayRestore
         ? html`<a class="button" href="#/bulk?action=restore&selection=1">${words.restore}</a>`
         : nothing}
-      ${mayRevoke && mayRestore ? nothing : html`<span class="hint">${words.mayNotChange}</span>`}
       <button ?disabled=${this.isExporting} @click=${() => void this.#exportCsv(true)}>
         ${words.export}
       </button>
       <button class="quiet" @click=${this.#clear}>${words.clear}</button>
+      ${mayRevoke && mayRestore ? nothing : html`<span class="hint">${words.mayNotChange}</span>`}
     </div>`;
   }
 
