@@ -12,6 +12,7 @@ import {
   retire,
   upload,
 } from '../cas/actions.js';
+import { oneAtATime } from '../one-at-a-time.js';
 import { text } from '../text.js';
 import { foreign } from '../ui/certificate-name.js';
 import { command, copyButton, equivalents } from '../ui/copy.js';
@@ -70,9 +71,10 @@ export const page = {
       error: null,
       done: '',
     };
-    view.live.subscribe('refresh', () => void load(state), view.signal);
+    const reload = oneAtATime(() => load(state));
+    view.live.subscribe('refresh', () => void reload(), view.signal);
     draw(state);
-    void load(state);
+    void reload();
   },
 };
 

@@ -1,6 +1,7 @@
 /** The enforcement points of the account, and how late each is. */
 
 import { html, nothing } from '../../vendor/lit-html.js';
+import { oneAtATime } from '../one-at-a-time.js';
 import { text } from '../text.js';
 import { foreign } from '../ui/certificate-name.js';
 import { command, copyButton, equivalents } from '../ui/copy.js';
@@ -39,12 +40,13 @@ export const page = {
   open(view) {
     /** @type {State} */
     const state = { view, points: null, error: null, done: '' };
-    view.live.subscribe('refresh', () => void load(state), view.signal);
+    const reload = oneAtATime(() => load(state));
+    view.live.subscribe('refresh', () => void reload(), view.signal);
     draw(state);
-    void load(state);
+    void reload();
     // The stream has changes of certificates, and no line when a point acknowledges or goes silent.
     const timer = setInterval(() => {
-      if (!document.hidden) void load(state);
+      if (!document.hidden) void reload();
     }, LOOK_MS);
     view.signal.addEventListener('abort', () => clearInterval(timer));
   },

@@ -1,6 +1,7 @@
 /** The hostnames of a zone that ask for client certificates, for each CA. */
 
 import { html, nothing, repeat } from '../../vendor/lit-html.js';
+import { oneAtATime } from '../one-at-a-time.js';
 import { commandLine } from '../shell-words.js';
 import { text } from '../text.js';
 import { foreign } from '../ui/certificate-name.js';
@@ -62,9 +63,10 @@ export const page = {
   open(view) {
     /** @type {State} */
     const state = { view, lists: null, accepted: null, error: null };
-    view.live.subscribe('refresh', () => void load(state), view.signal);
+    const reload = oneAtATime(() => load(state));
+    view.live.subscribe('refresh', () => void reload(), view.signal);
     draw(state);
-    void load(state);
+    void reload();
   },
 };
 

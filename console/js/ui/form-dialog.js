@@ -55,7 +55,9 @@ export function formDialog(options, signal) {
         ${body({ values, changed: redraw })}
         <div role="alert">${error === null ? nothing : errorNotice(error)}</div>
         <div class="actions">
-          <button type="button" @click=${() => close(null)}>${text.common.cancel}</button>
+          <button type="button" ?autofocus=${isDanger} @click=${() => close(null)}>
+            ${text.common.cancel}
+          </button>
           <button type="submit" class=${isDanger ? 'danger' : 'primary'} ?disabled=${isOff}>
             ${isBusy ? text.common.loading : action}
           </button>
