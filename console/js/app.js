@@ -26,6 +26,15 @@ const live = new Live(api, session);
  * @property {string} fragment
  */
 
+/** The page that opens first, by a permission that it needs. */
+const HOMES = /** @type {const} */ ([
+  ['Client Certificates Read', 'overview'],
+  ['Client Certificates Issue', 'issue'],
+  ['Enforcement Points Read', 'enforcement-points'],
+  ['Account Settings Read', 'cas'],
+  ['API Tokens Read', 'tokens'],
+]);
+
 /** @type {Open | null} */
 let open = null;
 /** Counts entries, so that a page whose module arrives late does not replace a newer one. */
@@ -138,6 +147,11 @@ async function mayLeave() {
   }
 }
 
+/** Returns the path of the first page that the token may open. */
+function home() {
+  return HOMES.find(([permission]) => session.may(permission))?.[1] ?? 'overview';
+}
+
 function close() {
   open?.leaving.abort();
   open = null;
@@ -146,6 +160,7 @@ function close() {
 /** Opens the page of the fragment, or gives the open page its new query. */
 async function go() {
   if (!session.isSignedIn || isAsking) return;
+  if (['', '#', '#/'].includes(location.hash)) history.replaceState(null, '', `#/${home()}`);
   const target = parse(location.hash);
   if (target.zone !== null && target.zone !== session.zone?.id) {
     if (open && location.hash !== open.fragment && !(await mayLeave())) return stay();
