@@ -604,9 +604,9 @@ const bulk = {
   running: { revoke: 'Revoking', restore: 'Restoring' },
   busy: 'The server is busy. The action continues when it answers.',
   lost: 'The server does not answer. The action continues when it answers, with exactly those left.',
-  stopped: 'Stopped. Nothing more is sent.',
   stop: 'Stop',
   resume: 'Continue',
+  retry: 'Try the refused ones again',
   /** @type {(seconds: number) => string} */
   remaining: (seconds) =>
     seconds < 90 ? `about ${count(Math.ceil(seconds))} s left` : `about ${count(Math.ceil(seconds / 60))} min left`,

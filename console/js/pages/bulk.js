@@ -491,8 +491,15 @@ class Bulk {
     `);
   }
 
+  /** Every certificate has an outcome, also in a record that was opened. */
+  get #isDone() {
+    const phase = this.#run?.state.phase;
+    const isIdle = phase === 'done' || phase === 'stopped';
+    return isIdle && this.#record?.counts.left === 0;
+  }
+
   #stepList() {
-    const isDone = this.#run?.state.phase === 'done';
+    const isDone = this.#isDone;
     const present = this.#record ? (isDone ? 3 : 2) : this.#plan ? 1 : 0;
     return html`<ol class="stages">
       ${words.steps.map(
@@ -770,13 +777,15 @@ class Bulk {
   /** @param {Record} record */
   #afterwards(record) {
     const { counts, head } = record;
-    const canContinue = counts.left > 0 || counts.failed > 0;
     const isFinalReason = head.reason !== null && isFinal(head.reason);
     const canUndo = counts.changed > 0 || record.doubtful().length > 0;
     const mayUndo = this.#may(opposite(head.action));
     return html`
-      ${canContinue
+      ${counts.left > 0
         ? html`<button class="primary" @click=${this.#continue}>${words.resume}</button>`
+        : nothing}
+      ${counts.left === 0 && counts.failed > 0
+        ? html`<button @click=${this.#continue}>${words.retry}</button>`
         : nothing}
       ${canUndo && mayUndo && !isFinalReason
         ? html`<button @click=${this.#undo}>${words.undo(counts.changed)}</button>`
@@ -790,18 +799,19 @@ class Bulk {
   /** @param {Record} record */
   #stateNotice(record) {
     const { state } = /** @type {Run} */ (this.#run);
+    if (this.#isDone) {
+      return notice(
+        record.counts.failed > 0 ? 'warning' : 'success',
+        words.finished(record.head.action, record.counts.changed),
+      );
+    }
     switch (state.phase) {
       case 'waiting':
         return notice('warning', state.why === 'busy' ? words.busy : words.lost);
       case 'stopped':
         return state.problem === null
-          ? notice('info', record.counts.left > 0 ? words.unfinished : words.stopped)
+          ? notice('info', words.unfinished)
           : notice('error', state.problem);
-      case 'done':
-        return notice(
-          record.counts.failed > 0 ? 'warning' : 'success',
-          words.finished(record.head.action, record.counts.changed),
-        );
       default:
         return nothing;
     }

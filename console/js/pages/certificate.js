@@ -181,7 +181,7 @@ class Details {
       <p class="crumb"><a href=${positions.last}>${words.toList}</a></p>
       ${this.#error ? errorNotice(this.#error) : nothing} ${this.#outcome}
       ${this.#header(certificate)} ${this.#progress()}
-      <div class="grid">
+      <div class="grid certificate">
         <section class="panel" aria-labelledby="fields">
           <h2 id="fields">${words.fields}</h2>
           ${this.#fields(certificate)}

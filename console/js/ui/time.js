@@ -67,7 +67,8 @@ export function distance(date, now) {
   for (const [unit, length, least] of UNITS) {
     if (Math.abs(seconds) >= length * least) return RELATIVE.format(Math.trunc(seconds / length), unit);
   }
-  return RELATIVE.format(Math.trunc(seconds), 'second');
+  // Minus zero would be "0 seconds ago".
+  return RELATIVE.format(Math.trunc(seconds) || 0, 'second');
 }
 
 /** @param {Date} date */
