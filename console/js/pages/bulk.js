@@ -109,6 +109,7 @@ class Bulk {
   #record = null;
   /** @type {Run | null} */
   #run = null;
+  #phase = 'stopped';
   #begun = 0;
   #doneAtBegin = 0;
   #isSaved = true;
@@ -329,7 +330,17 @@ class Bulk {
     this.#action = record.head.action;
     this.#epoch = 0;
     this.#run = new Run(record, sender({ api, record }), (seconds) => sleep(seconds * 1000));
-    this.#run.onChange = () => this.#drawSoon();
+    this.#run.onChange = () => this.#changed();
+  }
+
+  /** Shows the progress, and tells a screen reader why nothing moves. */
+  #changed() {
+    const { state } = /** @type {Run} */ (this.#run);
+    if (state.phase === 'waiting' && this.#phase !== 'waiting') {
+      this.view.announce(state.why === 'busy' ? words.busy : words.lost);
+    }
+    this.#phase = state.phase;
+    this.#drawSoon();
   }
 
   #continue = async () => {
@@ -357,6 +368,10 @@ class Bulk {
     selection.clear();
     this.view.live.expect();
     this.draw();
+    if (document.activeElement === document.body) {
+      // The button to stop, which had the focus, is not there any more.
+      document.getElementById('heading')?.focus({ preventScroll: true });
+    }
     await this.#followPoints();
   };
 
@@ -753,7 +768,8 @@ class Bulk {
         </dl>
         <div class="actions">
           ${isRunning
-            ? html`<button @click=${() => run.stop()}>${words.stop}</button>`
+            ? html`<button @click=${() => run.stop()}>${words.stop}</button>
+                <button class="quiet" @click=${this.#save}>${words.save}</button>`
             : this.#afterwards(record)}
         </div>
         <p class="hint">${isRunning ? words.leave : words.saveHint}</p>
