@@ -659,7 +659,7 @@ const issue = {
   fileTooLarge: 'The file is larger than 64 KiB. A request has less than 16 KiB.',
   contents: 'In this request',
   subject: 'Subject',
-  noSubject: 'Empty: the certificate names nobody',
+  noSubject: 'Empty: the certificate will have no name',
   /** @type {Record<string, string>} */
   nameKinds: {
     dns: 'DNS name',
@@ -757,7 +757,7 @@ const issue = {
   saveKey: 'Save private key',
   saveKeyAgain: 'Save private key again',
   loseTitle: 'Lose the private key?',
-  loseBody: 'You have not saved it. Without it, nobody can use the certificate.',
+  loseBody: 'You have not saved it. Without it, the certificate is of no use.',
   loseAction: 'Go on without it',
   expires: 'Expires',
   signedBy: 'Signed by',
@@ -1446,8 +1446,8 @@ const audit = {
   /** @type {(numbers: number[]) => string} */
   changed: (numbers) =>
     'These entries were changed, or the entry before them was replaced: ' +
-    `${list(numbers.map(String))}. Someone wrote to the database. Compare with a backup: ` +
-    'certgate audit verify --database.',
+    `${list(numbers.map(String))}. The database was changed without certgate. Compare it with a ` +
+    'backup: certgate audit verify --database.',
   whole: 'Check the whole log',
   wholeHint:
     'Your browser reads every entry from the first one on, and calculates its hash.',
@@ -1472,8 +1472,8 @@ const audit = {
     changed: (number) => `Entry ${count(number)} was changed. The entries before it are intact.`,
     missing: (number) => `Entry ${count(number)} is missing. The entries before it are intact.`,
     other: (number) =>
-      `Entry ${count(number)} has another hash than the head that you stored: someone wrote the ` +
-      'log anew.',
+      `Entry ${count(number)} has another hash than the head that you stored: the whole log was ` +
+      'written anew.',
     short: (number) =>
       `The log ends before entry ${count(number)}, and the head that you stored is later: ` +
       'entries were removed.',
