@@ -374,6 +374,7 @@ class List {
           caption: words.title,
           columns: this.#columns(items),
           rows: items,
+          page: this.#shown,
           key: ({ id }) => id,
           isSelected: ({ id }) => selection.has(id),
         })}

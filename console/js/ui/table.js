@@ -31,8 +31,10 @@ import { html, nothing, repeat } from '../../vendor/lit-html.js';
  * @param {(row: T) => unknown} options.key
  * @param {(row: T) => boolean} [options.isSelected]
  * @param {unknown} [options.empty] Shown instead of rows.
+ * @param {string} [options.page] Names the page of a long list. `repeat` of lit-html 3.3.3 leaves a
+ *   comment in the document for each row that it removes: another page gets another body.
  */
-export function table({ caption, showCaption = false, columns, rows, key, isSelected, empty }) {
+export function table({ caption, showCaption, columns, rows, key, isSelected, empty, page = '' }) {
   if (rows.length === 0 && empty !== undefined) return empty;
   return html`<div class="table"><table class="cards">
     <caption class=${showCaption ? '' : 'unseen'}>${caption}</caption>
@@ -41,16 +43,20 @@ export function table({ caption, showCaption = false, columns, rows, key, isSele
         ${columns.map(header)}
       </tr>
     </thead>
-    <tbody>
-      ${repeat(
-        rows,
-        key,
-        (row) =>
-          html`<tr class=${isSelected?.(row) ? 'selected' : ''}>
-            ${columns.map((column) => cell(column, row))}
-          </tr>`,
-      )}
-    </tbody>
+    ${repeat(
+      [page],
+      (name) => name,
+      () => html`<tbody>
+        ${repeat(
+          rows,
+          key,
+          (row) =>
+            html`<tr class=${isSelected?.(row) ? 'selected' : ''}>
+              ${columns.map((column) => cell(column, row))}
+            </tr>`,
+        )}
+      </tbody>`,
+    )}
   </table></div>`;
 }
 
