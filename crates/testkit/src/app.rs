@@ -1,3 +1,6 @@
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -231,6 +234,19 @@ impl TestApp {
         self.store.close().await;
         let image = std::fs::read(path).expect("the database can be read");
         (self.restart().await, image)
+    }
+
+    /// Stops it, and writes its database and its master key into the data directory of a server.
+    pub async fn save(self, directory: &Path) -> std::io::Result<()> {
+        self.store.close().await;
+        let database = self.installed.directory.path().join("certgate.db");
+        std::fs::copy(database, directory.join("certgate.db"))?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(directory.join("master.key"))?;
+        file.write_all(self.installed.master_key.to_text().as_bytes())
     }
 
     /// Starts the same installation on the octets of another database. `None`: it does not start.
