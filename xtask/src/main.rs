@@ -19,6 +19,8 @@ enum Task {
     /// Installs programs and packages that tests need, if it can. A step that cannot run is counted
     /// as skipped, or as failed with CERTGATE_TEST_REQUIRE_ALL=1.
     Test,
+    /// Test, measure or photograph the web console in a browser
+    Console(test::console::Arguments),
     /// Run the checks of a release: spelling, dependencies that are not used, licences and sources,
     /// and a minute of each fuzz target
     ///
@@ -52,6 +54,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Test => test::run(),
+        Task::Console(arguments) => test::console::run(arguments),
         Task::ReleaseChecks => test::release_checks(),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Docs => docs::write(),

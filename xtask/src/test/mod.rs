@@ -1,5 +1,6 @@
 //! `cargo xtask test` runs every check and every test, and counts the results.
 
+pub(crate) mod console;
 mod programs;
 mod python;
 mod session;
@@ -43,6 +44,7 @@ pub fn run() -> Result<ExitCode> {
     if is_built {
         jobs.extend(python::suites(&workspace));
         jobs.push(typescript::suite(&workspace));
+        jobs.push(console::suite(&workspace));
     }
     jobs.push(Job {
         name: "fuzz targets resolve",

@@ -1,5 +1,5 @@
-//! The tests with the TypeScript SDK, compiled strictly and run by Node.js against the built
-//! program.
+//! Tests in TypeScript, compiled strictly and run by Node.js against the built program, and those of
+//! them with the TypeScript SDK.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use super::session::{Job, Outcome};
 use super::tally::Tally;
 use super::workspace::{Workspace, lines};
 
+/// Programs of every test in TypeScript.
 const PROGRAMS: [Program; 3] = [
     Program::new("openssl", &["version"], "openssl"),
     // The test runner of version 20 is the first with destinations for reporters.
@@ -26,12 +27,12 @@ const PROGRAMS: [Program; 3] = [
     Program::new("npm", &["--version"], "npm"),
 ];
 
-/// Returns the suite.
+/// Returns the suite with the SDK.
 pub(super) fn suite(workspace: &Workspace) -> Job<'_> {
     Job {
         name: "tests from outside, TypeScript SDK 7",
         run: Box::new(|programs| {
-            let folder = environment(workspace, &mut programs.lock())?;
+            let folder = environment(workspace, "typescript", &mut programs.lock())?;
             match folder {
                 Ok(folder) => run(workspace, &folder),
                 Err(reason) => Ok(Outcome::Skipped(reason)),
@@ -40,13 +41,14 @@ pub(super) fn suite(workspace: &Workspace) -> Job<'_> {
     }
 }
 
-/// Returns a folder with the tests and the packages of the lock file, or the reason for which there
-/// is none.
+/// Returns a folder with the tests in `tests/<name>` and the packages of their lock file, or the
+/// reason for which there is none.
 ///
 /// Node.js looks for packages above the file that imports them. The tests are copied, so that
 /// packages are not installed among the sources.
-fn environment(
+pub(super) fn environment(
     workspace: &Workspace,
+    name: &str,
     installer: &mut Installer,
 ) -> Result<Result<PathBuf, String>> {
     for program in &PROGRAMS {
@@ -54,8 +56,8 @@ fn environment(
             return Ok(Err(reason));
         }
     }
-    let folder = workspace.target.join("typescript");
-    let sources = workspace.root.join("tests/typescript");
+    let folder = workspace.target.join(name);
+    let sources = workspace.root.join("tests").join(name);
     fs::create_dir_all(&folder)?;
     // Tests that exist no longer must not run.
     remove_tests(&folder)?;
@@ -108,21 +110,12 @@ fn remove_tests(folder: &Path) -> Result<()> {
 }
 
 fn run(workspace: &Workspace, folder: &Path) -> Result<Outcome> {
-    let mut compiler = Command::new("node");
-    compiler
-        .current_dir(folder)
-        .arg("node_modules/typescript/bin/tsc");
-    if !compiler.status()?.success() {
+    let Some(files) = compiled(folder)? else {
         return Ok(Outcome::Ran(Tally::of(false)));
-    }
-    let mut command = Command::new("node");
+    };
+    let mut command = runner(folder);
     command
-        .current_dir(folder)
-        .arg("--test")
-        // One report is for people, the other one is counted.
-        .args(["--test-reporter=spec", "--test-reporter-destination=stderr"])
-        .args(["--test-reporter=tap", "--test-reporter-destination=stdout"])
-        .args(test_files(folder)?)
+        .args(files)
         .env(
             "CERTGATE_TEST_RECIPES",
             workspace.root.join("docs/recipes.md"),
@@ -131,19 +124,27 @@ fn run(workspace: &Workspace, folder: &Path) -> Result<Outcome> {
             "CERTGATE_TEST_BINARY",
             workspace.target.join("debug/certgate"),
         );
-    let mut tally = Tally::default();
-    let succeeded = lines(&mut command, |line| {
-        tally += Tally::from_node(line).unwrap_or_default()
-    })?;
-    // A run without a test is a failure.
-    let found = tally != Tally::default();
-    Ok(Outcome::Ran(tally.with_exit(succeeded && found)))
+    Ok(Outcome::Ran(counted(&mut command)?))
 }
 
-/// The compiled tests, by name. Versions of Node.js differ in the meaning of a pattern or a folder.
-fn test_files(folder: &Path) -> Result<Vec<PathBuf>> {
+/// Compiles the tests of a folder. Returns their files by name, or [`None`] if they do not compile.
+///
+/// Versions of Node.js differ in the meaning of a pattern or a folder.
+pub(super) fn compiled(folder: &Path) -> Result<Option<Vec<PathBuf>>> {
+    let mut compiler = Command::new("node");
+    compiler
+        .current_dir(folder)
+        .arg("node_modules/typescript/bin/tsc");
+    if !compiler.status()?.success() {
+        return Ok(None);
+    }
+    tests_in(&folder.join("built")).map(Some)
+}
+
+/// Returns the tests in a folder, by name.
+pub(super) fn tests_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder.join("built"))? {
+    for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.to_string_lossy().ends_with(".test.js") {
             files.push(path);
@@ -151,4 +152,26 @@ fn test_files(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Returns a command that runs the tests of the files that are added to it.
+pub(super) fn runner(folder: &Path) -> Command {
+    let mut command = Command::new("node");
+    command
+        .current_dir(folder)
+        .arg("--test")
+        // One report is for people, the other one is counted.
+        .args(["--test-reporter=spec", "--test-reporter-destination=stderr"])
+        .args(["--test-reporter=tap", "--test-reporter-destination=stdout"]);
+    command
+}
+
+/// Runs tests and counts them. A run without a test is a failure.
+pub(super) fn counted(command: &mut Command) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let succeeded = lines(command, |line| {
+        tally += Tally::from_node(line).unwrap_or_default()
+    })?;
+    let found = tally != Tally::default();
+    Ok(tally.with_exit(succeeded && found))
 }

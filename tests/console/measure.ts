@@ -1,0 +1,204 @@
+// Measures the console in Chromium against its targets: `cargo xtask console measure`.
+
+import { readFileSync } from 'node:fs';
+
+import type { CDPSession, Page } from 'playwright-core';
+
+import { launch, Tab } from './browser.js';
+import { type Certificate, Server } from './server.js';
+
+/** Pages of the list that the tab shows one after another. */
+const PAGES = Number(process.env['CERTGATE_MEASURE_PAGES'] ?? 1000);
+
+/** Repetitions of what takes milliseconds. The median is printed. */
+const TIMES = 15;
+
+function report(name: string, value: number, unit: string, target: number): void {
+  const verdict = value <= target ? 'holds' : 'MISSED';
+  const figure = `${value.toFixed(1).padStart(8)} ${unit}`;
+  console.log(`${name.padEnd(58)} ${figure}, at most ${target}: ${verdict}`);
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+}
+
+/** Bytes on the wire from an empty cache, and the time until the form accepts a token. */
+async function firstLoad(): Promise<void> {
+  const times: number[] = [];
+  let bytes = 0;
+  for (let run = 0; run < TIMES; run += 1) {
+    const tab = await Tab.blank(browser, server);
+    const session = await tab.context.newCDPSession(tab.page);
+    await session.send('Network.enable');
+    const paths = new Map<string, string>();
+    session.on('Network.requestWillBeSent', ({ requestId, request }) => {
+      paths.set(requestId, new URL(request.url).pathname);
+    });
+    bytes = 0;
+    session.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => {
+      if (paths.get(requestId)?.startsWith('/console/')) bytes += encodedDataLength;
+    });
+    await tab.context.addInitScript(() => {
+      const seen = new MutationObserver(() => {
+        if (!document.querySelector('#token')) return;
+        seen.disconnect();
+        performance.mark('interactive');
+      });
+      seen.observe(document, { childList: true, subtree: true });
+    });
+    await tab.page.goto(server.console);
+    await tab.page.getByLabel('API token').fill(tab.token);
+    times.push(
+      await tab.page.evaluate(() => {
+        const [mark] = performance.getEntriesByName('interactive');
+        return mark?.startTime ?? NaN;
+      }),
+    );
+    if (run === 0) report('files of the sign-in, from an empty cache', bytes / 1000, 'kB', 150);
+    await tab.page.getByRole('button', { name: 'Sign in' }).click();
+    await tab.settle();
+    if (run === 0) report('files of the sign-in and the overview', bytes / 1000, 'kB', 150);
+    await tab.context.close();
+  }
+  report(`sign-in: interactive after, median of ${TIMES}`, median(times), 'ms', 500);
+}
+
+/** Time between two keys of a quick typist. */
+const KEY_MS = 60;
+
+interface Watched {
+  /** Time of the last change of the rows. */
+  changed: number;
+  /** Time of the last key. */
+  typed: number;
+}
+
+declare global {
+  interface Window {
+    watched: Watched;
+  }
+}
+
+/** Records in the page when its rows change and when a key is pressed. */
+async function watch(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    window.watched = { changed: 0, typed: 0 };
+    const note = () => {
+      window.watched.changed = performance.now();
+    };
+    const seen = new MutationObserver((changes) => {
+      if (changes.some(({ target }) => target instanceof Node && isInRows(target))) note();
+    });
+    const isInRows = (node: Node) => {
+      const element = node instanceof Element ? node : node.parentElement;
+      return element?.closest('tbody') !== null && element?.closest('tbody') !== undefined;
+    };
+    seen.observe(document.body, { childList: true, subtree: true, characterData: true });
+    addEventListener('input', () => (window.watched.typed = performance.now()), true);
+  });
+}
+
+const LIST = /\/client_certificates\?/;
+
+/** The time from the answer to the rows in the document and painted. */
+async function rows(tab: Tab): Promise<void> {
+  const { page } = tab;
+  const times: number[] = [];
+  for (let run = 1; run <= TIMES; run += 1) {
+    const answered = page.waitForResponse((response) => LIST.test(response.url()));
+    await tab.go(`certificates?per_page=50&page=${run + 1}`);
+    await (await answered).finished();
+    times.push(await page.evaluate(sinceAnswer));
+  }
+  report(`rows after the answer, median of ${TIMES}`, median(times), 'ms', 50);
+  const shown = await page.locator('tbody tr').count();
+  console.log(`${''.padEnd(4)}(${shown} rows)`);
+}
+
+/** Runs in the page: waits for two frames, so that the rows are painted. */
+async function sinceAnswer(): Promise<number> {
+  await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  const lists = performance
+    .getEntriesByType('resource')
+    .filter(({ name }) => name.includes('/client_certificates?'));
+  const last = lists.at(-1) as PerformanceResourceTiming;
+  return window.watched.changed - last.responseEnd;
+}
+
+/** The time from the last key to the rows that match. */
+async function search(tab: Tab): Promise<void> {
+  const { page } = tab;
+  const path = `${server.zone}/client_certificates?status=all&limit=1000&page=20`;
+  const known = await server.get<Certificate[]>(path);
+  await tab.go('certificates?status=all');
+  const box = page.getByRole('searchbox');
+  const times: number[] = [];
+  for (let run = 0; run < TIMES; run += 1) {
+    const name = known[run * 61]?.common_name ?? '';
+    await box.fill('');
+    await page.waitForFunction(() => document.querySelectorAll('tbody tr').length > 20);
+    await page.keyboard.type(name, { delay: KEY_MS });
+    await page.waitForFunction((wanted) => {
+      const names = [...document.querySelectorAll('tbody th')].map(({ textContent }) =>
+        (textContent ?? '').trim(),
+      );
+      return names.length > 0 && names.every((shown) => shown.startsWith(wanted));
+    }, name);
+    times.push(await page.evaluate(() => window.watched.changed - window.watched.typed));
+  }
+  report(`search: rows after the last key, median of ${TIMES}`, median(times), 'ms', 100);
+}
+
+/** The memory of the tab after many pages. */
+async function memory(tab: Tab): Promise<void> {
+  const { page } = tab;
+  const session = await tab.context.newCDPSession(page);
+  await session.send('HeapProfiler.enable');
+  await session.send('Performance.enable');
+  for (let number = 1; number <= PAGES; number += 1) {
+    const answered = page.waitForResponse((response) => LIST.test(response.url()));
+    await tab.go(`certificates?per_page=50&page=${number}`);
+    await (await answered).finished();
+  }
+  await tab.settle();
+  const heap = await usedHeap(session);
+  report(`heap of the tab after ${PAGES} pages`, heap / 1e6, 'MB', 60);
+  for (const [name, value] of await renderers()) console.log(`    ${name}: ${value} kB`);
+}
+
+async function usedHeap(session: CDPSession): Promise<number> {
+  await session.send('HeapProfiler.collectGarbage');
+  const { metrics } = await session.send('Performance.getMetrics');
+  return metrics.find(({ name }) => name === 'JSHeapUsedSize')?.value ?? NaN;
+}
+
+/** The private memory of the processes that render, from the kernel. */
+async function renderers(): Promise<[string, number][]> {
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  return processInfo
+    .filter(({ type }) => type === 'renderer')
+    .map(({ id }) => {
+      const kilobytes = readFileSync(`/proc/${id}/smaps_rollup`, 'utf8').match(
+        /^Private_Dirty: +(\d+) kB$/m,
+      );
+      return [`private memory of renderer ${id}`, Number(kilobytes?.[1])];
+    });
+}
+
+const server = await Server.withEstate();
+const browser = await launch();
+try {
+  await firstLoad();
+  const tab = await Tab.open(browser, server, 'certificates');
+  await watch(tab.page);
+  await rows(tab);
+  await search(tab);
+  await memory(tab);
+  await tab.context.close();
+} finally {
+  await browser.close();
+  await server.stop();
+}
