@@ -359,8 +359,9 @@ const certificates = {
       : plural(total, 'certificate', 'certificates'),
   /** @type {(number: number) => string} */
   someFound: (number) => `${plural(number, 'certificate', 'certificates')} found so far`,
-  /** @type {(number: number) => string} */
-  others: (number) => `Show ${plural(number, 'other', 'others')} with another status`,
+  /** @type {(number: number, areMore: boolean) => string} */
+  others: (number, areMore) =>
+    `Show ${areMore ? 'at least ' : ''}${plural(number, 'other', 'others')} with another status`,
   searchingOn: 'Nothing found yet. The server continues to search…',
   stoppedEarly:
     'The server stopped at its limit of work: it may have more matches. Continue the search, or ' +

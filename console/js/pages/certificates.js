@@ -91,6 +91,8 @@ class List {
   #isSearchingOn = false;
   /** The number of matches with other statuses. */
   #others = 0;
+  /** `#others` is only the least number of them. */
+  #areMoreOthers = false;
   /** @type {AbortController} */
   #request = new AbortController();
   #isRestored = false;
@@ -134,6 +136,8 @@ class List {
     const { view } = this;
     const isOtherPage = this.#fragment !== '' && this.#fragment !== location.hash;
     this.#fragment = location.hash;
+    // An answer about the query before must not replace the one of this query.
+    this.cancel();
     if (this.#shown === view.query.toString() && this.#listed) {
       this.draw();
       return;
@@ -247,8 +251,9 @@ class List {
     try {
       await sleep(COUNT_MS, signal);
       const parameters = { ...conditionsOf(query), status: 'all', limit: '1' };
-      const { info } = await this.#read(parameters, signal, true);
+      const { info, isCapped } = await this.#read(parameters, signal, true);
       this.#others = Math.max(0, info.total_count - listed.info.total_count);
+      this.#areMoreOthers = isCapped;
       this.draw();
     } catch {
       // The list itself is there.
@@ -278,6 +283,7 @@ class List {
    * @param {Listed | null} listed
    */
   found(query, listed) {
+    this.cancel();
     if (listed) {
       last = { key: `${this.#zone}?${query}`, listed, at: performance.now() };
       if (query.toString() === this.view.query.toString()) {
@@ -420,7 +426,7 @@ class List {
     }
     return html`${words.found(info.total_count, isCapped)}
     ${this.#others > 0
-      ? html`<button class="quiet" @click=${this.#showAll}>${words.others(this.#others)}</button>`
+      ? html`<button class="quiet" @click=${this.#showAll}>${words.others(this.#others, this.#areMoreOthers)}</button>`
       : nothing}`;
   }
 
@@ -547,7 +553,7 @@ class List {
     const isFiltered = chipsOf(query).length > 0;
     const all = () => this.view.navigate(withoutFilters(query));
     const hidden = this.#others > 0
-      ? html`<button class="primary" @click=${this.#showAll}>${words.others(this.#others)}</button>`
+      ? html`<button class="primary" @click=${this.#showAll}>${words.others(this.#others, this.#areMoreOthers)}</button>`
       : nothing;
     if (isFiltered) {
       return empty(
