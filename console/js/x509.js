@@ -101,7 +101,8 @@ const USAGES = [
  * @param {string} pem
  */
 export function derOfPem(pem) {
-  const isCertificate = (/** @type {string} */ label) => /^(X509 |TRUSTED )?CERTIFICATE$/.test(label);
+  const isCertificate = (/** @type {string} */ label) =>
+    /^(X509 |TRUSTED )?CERTIFICATE$/.test(label);
   return pemBlocks(pem).find(({ label }) => isCertificate(label))?.octets ?? null;
 }
 
@@ -289,6 +290,11 @@ function isSet(content, bit) {
   return ((content[1 + (bit >> 3)] ?? 0) & (0x80 >> (bit & 7))) !== 0;
 }
 
+/** @param {Uint8Array} octets */
+function addressOf(octets) {
+  return octets.length === 4 ? octets.join('.') : hex(octets).replace(/(.{4})(?=.)/g, '$1:');
+}
+
 /** @param {import('./requests/der.js').Tlv} name RFC 5280 §4.2.1.6 */
 function generalName({ tag, content }) {
   const text = () => new TextDecoder().decode(content);
@@ -300,7 +306,7 @@ function generalName({ tag, content }) {
     case 0x86:
       return text();
     case 0x87:
-      return `IP:${content.length === 4 ? content.join('.') : hex(content).replace(/(.{4})(?=.)/g, '$1:')}`;
+      return `IP:${addressOf(content)}`;
     case 0xa4:
       return nameOf(readOne(content).content);
     default:

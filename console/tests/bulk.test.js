@@ -163,7 +163,8 @@ test('another file is refused with its line', () => {
     [whole.slice(0, -10), 2],
     [`${whole}{"changed":"x"}\n`, 4],
   ])) {
-    const refused = (/** @type {unknown} */ error) => error instanceof RecordError && error.line === line;
+    const refused = (/** @type {unknown} */ error) =>
+      error instanceof RecordError && error.line === line;
     assert.throws(() => Record.read(bad), refused, bad);
   }
 });

@@ -33,7 +33,7 @@ test('no cell is a formula, whatever the spreadsheet takes for the end of a cell
     ['a;=1', "a;'=1"],
     ['a, \t@x', "a, \t'@x"],
     ['a|-1', "a|'-1"],
-    ['a"=1', "a\"\"'=1"],
+    ['a"=1', 'a""\'=1'],
     ['laptop-17', 'laptop-17'],
     ['a = b - c', 'a = b - c'],
     ['🦀', '🦀'],

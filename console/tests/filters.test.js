@@ -33,7 +33,9 @@ test('malformed and unknown parameters of a link are left out', () => {
     page: '1',
     limit: '50',
   });
-  const page = requestOf(query('page=9007199254740991&per_page=200&order=expires_on&direction=asc'));
+  const page = requestOf(
+    query('page=9007199254740991&per_page=200&order=expires_on&direction=asc'),
+  );
   assert.deepEqual(page, {
     status: 'active',
     order: 'expires_on',
@@ -54,10 +56,7 @@ test('both ends of a time are one chip', () => {
 
 test('another filter leads back to page 1, and keeps everything else', () => {
   const before = query('page=7&order=expires_on&common_name=a&issued_on.after=2026-01-01');
-  assert.equal(
-    withoutSearch(before).toString(),
-    'order=expires_on&issued_on.after=2026-01-01',
-  );
+  assert.equal(withoutSearch(before).toString(), 'order=expires_on&issued_on.after=2026-01-01');
   assert.equal(changed(before, { page: '8' }).get('page'), '8');
   assert.equal(changed(before, { status: 'all' }).get('page'), null);
   assert.equal(changed(before, { common_name: null }).has('common_name'), false);

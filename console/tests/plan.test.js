@@ -69,7 +69,10 @@ test('a point has the change from its epoch on, and a silent one is not waited f
   const point = (/** @type {number} */ epoch, /** @type {string} */ status) =>
     /** @type {any} */ ({ acknowledged_epoch: epoch, status });
   const states = progressOf([point(7, 'current'), point(6, 'lagging'), point(6, 'silent')], 7);
-  assert.deepEqual(states.map(({ state }) => state), ['done', 'waiting', 'silent']);
+  assert.deepEqual(
+    states.map(({ state }) => state),
+    ['done', 'waiting', 'silent'],
+  );
 });
 
 test('both days of a range are inside it, also when the clocks change', () => {

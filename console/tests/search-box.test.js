@@ -74,7 +74,11 @@ test('a private key, a request and a cut certificate are refused', () => {
   assert.equal(meanings('-----BEGIN EC PRIVATE KEY-----\nMHcC'), 'privateKey');
   assert.equal(meanings(`${pem}-----BEGIN PRIVATE KEY-----\n`), 'privateKey');
   assert.equal(meanings('-----BEGIN CERTIFICATE REQUEST-----\nMIIB'), 'request');
-  for (const cut of [pem.slice(0, 300), pem.replace('MII', 'MIX'), `${pem.slice(0, 200)}-----END`]) {
+  for (const cut of [
+    pem.slice(0, 300),
+    pem.replace('MII', 'MIX'),
+    `${pem.slice(0, 200)}-----END`,
+  ]) {
     assert.equal(meanings(cut), 'malformed');
   }
 });
@@ -82,7 +86,9 @@ test('a private key, a request and a cut certificate are refused', () => {
 test('the same certificate with another signature is the same', () => {
   const { certificate } = interpret(pem);
   assert.ok(certificate);
-  const der = Uint8Array.from(atob(pem.replace(/-----.*-----|\s/g, '')), (one) => one.charCodeAt(0));
+  const der = Uint8Array.from(atob(pem.replace(/-----.*-----|\s/g, '')), (one) =>
+    one.charCodeAt(0),
+  );
   der[der.length - 1] = (der.at(-1) ?? 0) ^ 1;
   assert.ok(isSame(certificate, readCertificate(der)));
   der[30] = (der[30] ?? 0) ^ 1;

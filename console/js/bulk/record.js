@@ -213,7 +213,7 @@ export class Record {
   }
 
   /**
-   * Reads a record file. A last line without its end, as a killed program leaves it, does not count.
+   * Reads a record file. A last line without its end does not count: a killed program leaves it.
    *
    * @param {string} file
    */

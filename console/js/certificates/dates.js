@@ -24,7 +24,7 @@ export function beforeOf(day) {
 }
 
 /**
- * Returns the first day of a range; null if it does not begin with a whole day of the reader's zone.
+ * Returns the first day of a range; null if it begins in the middle of a day of the reader's zone.
  *
  * @param {string | undefined} after
  */

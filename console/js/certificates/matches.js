@@ -118,7 +118,7 @@ class Reader {
     let before = new Set();
     let offset = 0;
     let tries = 0;
-    for (let answer = first; ; ) {
+    for (let answer = first; ;) {
       const ids = answer.items.map(({ id }) => id);
       const isJoined = before.size === 0 || ids.some((id) => before.has(id)) || offset === 0;
       if (!isJoined) {
@@ -348,7 +348,7 @@ function matcher(conditions) {
       (authority === undefined || certificate.certificate_authority.id === authority) &&
       isInside(certificate.issued_on, conditions, 'issued_on') &&
       isInside(certificate.expires_on, conditions, 'expires_on') &&
-      (certificate.id.startsWith(conditions['id.startswith'] ?? ''))
+      certificate.id.startsWith(conditions['id.startswith'] ?? '')
     );
   };
 }

@@ -57,7 +57,8 @@ export async function readList(api, zone, parameters, { onContinue, ...options }
       const { result, result_info: info, messages } = await api.get(listPath(zone), asked, options);
       return { items: result, info, isCapped: messages.some(({ code }) => code === NOT_COUNTED) };
     } catch (error) {
-      const next = error instanceof ApiError && error.code === NOTHING_YET ? continueOf(error) : null;
+      const next =
+        error instanceof ApiError && error.code === NOTHING_YET ? continueOf(error) : null;
       if (next === null) {
         throw error;
       }

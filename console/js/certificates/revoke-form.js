@@ -46,6 +46,8 @@ export function reasonFields(chosen, choose, onlyFinal = false) {
  */
 export function consequence(reason) {
   return isFinal(reason)
-    ? html`<p class="consequence final"><span aria-hidden="true">⚠</span> ${words.finalBefore}</p>`
+    ? html`<p class="consequence final">
+        <span aria-hidden="true">⚠</span> ${words.finalBefore}
+      </p>`
     : html`<p class="consequence"><span aria-hidden="true">↶</span> ${words.undoBefore}</p>`;
 }

@@ -130,7 +130,9 @@ export class SearchForm {
    * @param {AbortSignal} signal
    */
   async #firstFound(candidates, others, signal) {
-    const queries = candidates.map(({ parameter, value }) => changed(others, { [parameter]: value }));
+    const queries = candidates.map(({ parameter, value }) =>
+      changed(others, { [parameter]: value }),
+    );
     const isLast = (/** @type {number} */ index) => candidates[index]?.meaning === 'contains';
     const read = async (/** @type {URLSearchParams} */ query) => ({
       query,
@@ -187,7 +189,9 @@ export class SearchForm {
       <select @change=${this.#statusChosen}>
         ${STATUSES.map(
           (each) =>
-            html`<option value=${each} .selected=${each === status}>${words.statuses[each]}</option>`,
+            html`<option value=${each} .selected=${each === status}>
+              ${words.statuses[each]}
+            </option>`,
         )}
       </select>
     </label>`;
@@ -259,17 +263,25 @@ export class SearchForm {
     return html`<fieldset>
       <legend>${words.times[kind]}</legend>
       <div class="days">
-        <label>${words.from} <input type="date" .value=${first ?? ''} @change=${set(after, afterOf)} /></label>
-        <label>${words.until} <input type="date" .value=${end ?? ''} @change=${set(before, beforeOf)} /></label>
+        <label>
+          ${words.from}
+          <input type="date" .value=${first ?? ''} @change=${set(after, afterOf)} />
+        </label>
+        <label>
+          ${words.until}
+          <input type="date" .value=${end ?? ''} @change=${set(before, beforeOf)} />
+        </label>
       </div>
       <div class="quick">
         ${DAYS[kind].map(
           (days) =>
             html`<button class="quiet" @click=${() => quick(days)}>${words.days(days)}</button>`,
         )}
-        ${kind === 'expires'
-          ? html`<button class="quiet" @click=${expired}>${words.expired}</button>`
-          : nothing}
+        ${
+          kind === 'expires'
+            ? html`<button class="quiet" @click=${expired}>${words.expired}</button>`
+            : nothing
+        }
       </div>
     </fieldset>`;
   }
@@ -290,9 +302,11 @@ export class SearchForm {
       this.#change({ 'common_name.startswith': null, 'common_name.contains': begins });
     return html`<div class="chip-row">
       ${chips(shown)}
-      ${canContain
-        ? html`<button class="quiet" @click=${contain}>${words.containInstead}</button>`
-        : nothing}
+      ${
+        canContain
+          ? html`<button class="quiet" @click=${contain}>${words.containInstead}</button>`
+          : nothing
+      }
     </div>`;
   }
 

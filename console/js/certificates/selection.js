@@ -1,4 +1,4 @@
-/** The certificates that the user chose, on any page of any list. The tab forgets them at its end. */
+/** The certificates that the user chose, on any page of any list. They end with the tab. */
 
 /**
  * @typedef {object} Chosen

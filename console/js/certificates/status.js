@@ -8,7 +8,9 @@ export function statusBadge({ status, expires_on: end }) {
   const words = text.common.status;
   switch (status) {
     case 'active':
-      return Date.parse(end) < Date.now() ? badge('quiet', words.expired) : badge('good', words.active);
+      return Date.parse(end) < Date.now()
+        ? badge('quiet', words.expired)
+        : badge('good', words.active);
     case 'revoked':
       return badge('bad', words.revoked);
     default:

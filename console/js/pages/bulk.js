@@ -5,14 +5,7 @@ import { collect } from '../bulk/collect.js';
 import { FILE_OCTETS_MAX, Record, RecordError, opposite } from '../bulk/record.js';
 import { Run } from '../bulk/run.js';
 import { isRevokedBy, sender } from '../bulk/send.js';
-import {
-  byName,
-  changes,
-  commandOf,
-  description,
-  queryOf,
-  usualAction,
-} from '../bulk/plan.js';
+import { byName, changes, commandOf, description, queryOf, usualAction } from '../bulk/plan.js';
 import { changed, requestOf } from '../certificates/filters.js';
 import { ChangingError } from '../certificates/matches.js';
 import { pointProgress, readPoints } from '../certificates/point-progress.js';
@@ -152,7 +145,10 @@ class Bulk {
 
   /** @param {Action} action */
   #may(action) {
-    const permission = { revoke: 'Client Certificates Revoke', restore: 'Client Certificates Restore' };
+    const permission = {
+      revoke: 'Client Certificates Revoke',
+      restore: 'Client Certificates Restore',
+    };
     return this.view.session.may(permission[action]);
   }
 
@@ -469,7 +465,7 @@ class Bulk {
       if (record.head.zone_id !== this.#zone || record.head.server !== location.origin) {
         throw new Error(words.otherServer(record.head.server));
       }
-        this.#use(record);
+      this.#use(record);
     } catch (error) {
       this.#error = error instanceof RecordError ? new Error(words.notARecord(error.line)) : error;
     }
@@ -502,8 +498,15 @@ class Bulk {
         : this.#error && errorNotice(this.#error);
     this.view.render(html`
       ${this.#stepList()} ${error || nothing}
-      ${this.#record ? this.#progressStep(this.#record) : this.#plan ? this.#previewStep(this.#plan) : this.#searchStep()}
+      ${this.#step()}
     `);
+  }
+
+  #step() {
+    if (this.#record) {
+      return this.#progressStep(this.#record);
+    }
+    return this.#plan ? this.#previewStep(this.#plan) : this.#searchStep();
   }
 
   /** Every certificate has an outcome, also in a record that was opened. */
@@ -547,9 +550,11 @@ class Bulk {
             ${words.actions[action]}
           </label>`,
       )}
-      ${actions.every((action) => this.#may(action))
-        ? nothing
-        : html`<span class="hint">${text.certificates.mayNotChange}</span>`}
+      ${
+        actions.every((action) => this.#may(action))
+          ? nothing
+          : html`<span class="hint">${text.certificates.mayNotChange}</span>`
+      }
     </fieldset>`;
   }
 
@@ -645,19 +650,25 @@ class Bulk {
       ${this.#leftOut > 0 ? notice('info', words.leftOut(this.#leftOut)) : nothing}
       <p class="hint">${words.conditions}: ${foreign(conditions, 200)}</p>
       ${this.#rows(shown, words.first)}
-      ${shown.length < number
-        ? html`<p>
+      ${
+        shown.length < number
+          ? html`<p>
             ${words.more(number - shown.length)}
-            ${this.#areAllShown
-              ? nothing
-              : html`<button class="quiet" @click=${showAll}>${words.showAll}</button>`}
+            ${
+              this.#areAllShown
+                ? nothing
+                : html`<button class="quiet" @click=${showAll}>${words.showAll}</button>`
+            }
           </p>`
-        : nothing}
+          : nothing
+      }
       ${this.#pointsPreview()}
       ${isRevocation ? reasonFields(this.#word, this.#setWord) : nothing}
-      ${isRevocation
-        ? consequence(reasonOf(this.#word))
-        : html`<p class="consequence">${words.restoreBefore} ${words.finalRestore}</p>`}
+      ${
+        isRevocation
+          ? consequence(reasonOf(this.#word))
+          : html`<p class="consequence">${words.restoreBefore} ${words.finalRestore}</p>`
+      }
       ${this.#commands(plan)} ${this.#confirmForm(number)}
     `;
   }
@@ -682,7 +693,9 @@ class Bulk {
       <ul class="bulleted">
         ${points.map(
           ({ name, covers }) =>
-            html`<li>${foreign(name, 60)}: ${covers.map(text.certificate.coverage).join(', ')}</li>`,
+            html`<li>
+              ${foreign(name, 60)}: ${covers.map(text.certificate.coverage).join(', ')}
+            </li>`,
         )}
       </ul>`;
   }
@@ -694,7 +707,11 @@ class Bulk {
     const isRevocation = this.#action === 'revoke';
     const reason = reasonOf(this.#word);
     const body = isRevocation ? bodyOf(reason) : { reactivate: true };
-    const curl = api.curl(isRevocation ? 'DELETE' : 'PATCH', pathOf(this.#zone, first?.id ?? ''), body);
+    const curl = api.curl(
+      isRevocation ? 'DELETE' : 'PATCH',
+      pathOf(this.#zone, first?.id ?? ''),
+      body,
+    );
     const flags = isRevocation && isFinal(reason) ? ['--reason', kebab(reason)] : [];
     const line = this.#isSelection
       ? ['certgate', 'cert', this.#action, ...plan.map(({ id }) => id), ...flags, '--wait']
@@ -753,30 +770,39 @@ class Bulk {
       ${this.#stateNotice(record)}
       <div class="panel">
         ${progress({ label: words.running[action], done: all - counts.left, all })}
-        ${state.phase === 'running' ? html`<p class="hint">${this.#remaining(all - counts.left, all)}</p>` : nothing}
+        ${state.phase === 'running'
+          ? html`<p class="hint">${this.#remaining(all - counts.left, all)}</p>`
+          : nothing}
         <dl class="facts counts">
           <dt>${words.done[action]}</dt>
           <dd>${count(counts.changed)}</dd>
-          ${counts.unchanged > 0
-            ? html`<dt>${words.unchanged[action]}</dt><dd>${count(counts.unchanged)}</dd>`
-            : nothing}
-          ${counts.failed > 0
-            ? html`<dt>${words.failed}</dt><dd>${count(counts.failed)}</dd>`
-            : nothing}
+          ${
+            counts.unchanged > 0
+              ? html`<dt>${words.unchanged[action]}</dt><dd>${count(counts.unchanged)}</dd>`
+              : nothing
+          }
+          ${
+            counts.failed > 0
+              ? html`<dt>${words.failed}</dt><dd>${count(counts.failed)}</dd>`
+              : nothing
+          }
           <dt>${words.left}</dt>
           <dd>${count(counts.left)}</dd>
         </dl>
         <div class="actions">
-          ${isRunning
-            ? html`<button @click=${() => run.stop()}>${words.stop}</button>
+          ${
+            isRunning
+              ? html`<button @click=${() => run.stop()}>${words.stop}</button>
                 <button class="quiet" @click=${this.#save}>${words.save}</button>`
-            : this.#afterwards(record)}
+              : this.#afterwards(record)
+          }
         </div>
         <p class="hint">${isRunning ? words.leave : words.saveHint}</p>
       </div>
       ${counts.failed > 0 ? this.#failed(record) : nothing}
-      ${this.#epoch > 0
-        ? html`<section class="panel" aria-labelledby="points">
+      ${
+        this.#epoch > 0
+          ? html`<section class="panel" aria-labelledby="points">
             <h2 id="points">
               ${words.where[action]}
             </h2>
@@ -786,7 +812,8 @@ class Bulk {
               isRevocation: action === 'revoke',
             })}
           </section>`
-        : nothing}
+          : nothing
+      }
     `;
   }
 
@@ -797,15 +824,21 @@ class Bulk {
     const canUndo = counts.changed > 0 || record.doubtful().length > 0;
     const mayUndo = this.#may(opposite(head.action));
     return html`
-      ${counts.left > 0
-        ? html`<button class="primary" @click=${this.#continue}>${words.resume}</button>`
-        : nothing}
-      ${counts.left === 0 && counts.failed > 0
-        ? html`<button @click=${this.#continue}>${words.retry}</button>`
-        : nothing}
-      ${canUndo && mayUndo && !isFinalReason
-        ? html`<button @click=${this.#undo}>${words.undo(counts.changed)}</button>`
-        : nothing}
+      ${
+        counts.left > 0
+          ? html`<button class="primary" @click=${this.#continue}>${words.resume}</button>`
+          : nothing
+      }
+      ${
+        counts.left === 0 && counts.failed > 0
+          ? html`<button @click=${this.#continue}>${words.retry}</button>`
+          : nothing
+      }
+      ${
+        canUndo && mayUndo && !isFinalReason
+          ? html`<button @click=${this.#undo}>${words.undo(counts.changed)}</button>`
+          : nothing
+      }
       <button @click=${this.#save}>${words.save}</button>
       <button class="quiet" @click=${this.#another}>${words.again}</button>
       ${isFinalReason ? html`<span class="hint">${words.undoFinal}</span>` : nothing}
@@ -861,9 +894,11 @@ class Bulk {
         rows: failed.slice(0, FAILED_SHOWN),
         key: ({ id }) => id,
       })}
-      ${failed.length > FAILED_SHOWN
-        ? html`<p>${words.more(failed.length - FAILED_SHOWN)}</p>`
-        : nothing}
+      ${
+        failed.length > FAILED_SHOWN
+          ? html`<p>${words.more(failed.length - FAILED_SHOWN)}</p>`
+          : nothing
+      }
     </section>`;
   }
 }

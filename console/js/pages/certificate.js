@@ -168,11 +168,7 @@ class Details {
     const { view } = this;
     if (!this.#certificate) {
       const isMissing = this.#error instanceof ApiError && this.#error.code === NO_CERTIFICATE;
-      view.render(
-        isMissing
-          ? empty(words.missing, this.#elsewhere())
-          : errorNotice(this.#error),
-      );
+      view.render(isMissing ? empty(words.missing, this.#elsewhere()) : errorNotice(this.#error));
       return;
     }
     const certificate = this.#certificate;
@@ -229,28 +225,36 @@ class Details {
     return html`<div class="panel state">
       <p class="state-line">
         ${statusBadge(certificate)}
-        ${isRevoked && change
-          ? html`<span>${words.reasonWords(change.reason ?? 'certificateHold')}, ${ago(change.at)}</span>`
-          : html`<span>
+        ${
+          isRevoked && change
+            ? html`<span>
+                ${words.reasonWords(change.reason ?? 'certificateHold')}, ${ago(change.at)}
+              </span>`
+            : html`<span>
               ${words.expires(Date.parse(certificate.expires_on) < Date.now())}
               ${ago(certificate.expires_on)}
-            </span>`}
+            </span>`
+        }
       </p>
       <div class="actions">
-        ${mayUndo && mayRestore
-          ? html`<button class="primary" ?disabled=${this.#isBusy} @click=${this.#restore}>
+        ${
+          mayUndo && mayRestore
+            ? html`<button class="primary" ?disabled=${this.#isBusy} @click=${this.#restore}>
               ${words.restore}
             </button>`
-          : nothing}
-        ${canRevoke && mayRevoke
-          ? html`<button
+            : nothing
+        }
+        ${
+          canRevoke && mayRevoke
+            ? html`<button
               class=${isRevoked ? '' : 'danger'}
               ?disabled=${this.#isBusy}
               @click=${this.#askRevoke}
             >
               ${isRevoked ? words.makeFinal : words.revoke}
             </button>`
-          : nothing}
+            : nothing
+        }
       </div>
       ${lacks.length > 0 ? html`<p class="hint">${words.lacks(lacks)}</p>` : nothing}
       ${isRevoked && !mayUndo ? html`<p class="hint">${words.cannotUndo}</p>` : nothing}
@@ -275,9 +279,12 @@ class Details {
 
   #askRevoke = async () => {
     const certificate = /** @type {ClientCertificate} */ (this.#certificate);
-    const isOnHold = certificate.status !== 'active' && certificate.status !== 'pending_reactivation';
+    const isOnHold =
+      certificate.status !== 'active' && certificate.status !== 'pending_reactivation';
     let word = isOnHold ? 'keyStolen' : 'hold';
-    const title = words.revokeTitle(visible(certificate.common_name).slice(0, 80) || certificate.id);
+    const title = words.revokeTitle(
+      visible(certificate.common_name).slice(0, 80) || certificate.id,
+    );
     const chosen = await openDialog(
       title,
       (/** @type {(value: string | null) => void} */ close, redraw) => {
@@ -421,7 +428,10 @@ class Details {
       <dd>${decoded.key}</dd>
       ${decoded.extensions.map(
         ({ name, critical, values }) =>
-          html`<dt>${words.extension(name)}${critical ? html` <span class="hint">${words.critical}</span>` : nothing}</dt>
+          html`<dt>
+              ${words.extension(name)}
+              ${critical ? html`<span class="hint">${words.critical}</span>` : nothing}
+            </dt>
             <dd>${values.map((value) => html`<div>${foreign(value, 400)}</div>`)}</dd>`,
       )}
     </dl>`;
@@ -436,17 +446,24 @@ class Details {
     const type = 'application/x-pem-file';
     return html`<div class="actions">
         <button @click=${() => download(`${name}.crt`, type, [pem])}>${words.downloadPem}</button>
-        ${mayReadCas
-          ? html`<button @click=${() => void this.#downloadChain(certificate)}>
+        ${
+          mayReadCas
+            ? html`<button @click=${() => void this.#downloadChain(certificate)}>
               ${words.downloadChain}
             </button>`
-          : nothing}
+            : nothing
+        }
         ${copyButton(pem, words.copyPem)}
-        ${certificate.csr
-          ? html`<button class="quiet" @click=${() => download(`${name}.csr`, type, [certificate.csr])}>
+        ${
+          certificate.csr
+            ? html`<button
+                class="quiet"
+                @click=${() => download(`${name}.csr`, type, [certificate.csr])}
+              >
               ${words.downloadCsr}
             </button>`
-          : nothing}
+            : nothing
+        }
       </div>
       ${mayReadCas ? nothing : html`<p class="hint">${words.mayNotReadCas}</p>`}
       <details>
@@ -471,7 +488,9 @@ class Details {
       if (!authority) {
         this.#outcome = notice('warning', words.noChain);
       } else {
-        const parts = [certificate.certificate, authority.certificate].map((pem) => `${pem.trim()}\n`);
+        const parts = [certificate.certificate, authority.certificate].map(
+          (pem) => `${pem.trim()}\n`,
+        );
         const name = certificate.common_name || certificate.id;
         download(`${name}-chain.pem`, 'application/x-pem-file', parts);
         return;
@@ -498,9 +517,11 @@ class Details {
         ${shown.map((event) => timelineEntry(event))}
       </ol>
       <p><a href=${`#/audit?certificate=${this.#id}`}>${words.auditLog}</a></p>
-      ${shown.length < events.length
-        ? html`<button class="quiet" @click=${showAll}>${words.allEvents(events.length)}</button>`
-        : nothing}`;
+      ${
+        shown.length < events.length
+          ? html`<button class="quiet" @click=${showAll}>${words.allEvents(events.length)}</button>`
+          : nothing
+      }`;
   }
 }
 
@@ -528,4 +549,3 @@ function timelineEntry({ action, at, actor, address, reason, audit_entry: entry 
     </div>
   </li>`;
 }
-

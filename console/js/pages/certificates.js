@@ -321,12 +321,16 @@ class List {
     const mayRestore = session.may('Client Certificates Restore');
     return html`<div class="panel selection" role="group" aria-label=${words.selection}>
       <strong>${words.selected(selection.size)}</strong>
-      ${mayRevoke
-        ? html`<a class="button" href="#/bulk?action=revoke&selection=1">${words.revoke}</a>`
-        : nothing}
-      ${mayRestore
-        ? html`<a class="button" href="#/bulk?action=restore&selection=1">${words.restore}</a>`
-        : nothing}
+      ${
+        mayRevoke
+          ? html`<a class="button" href="#/bulk?action=revoke&selection=1">${words.revoke}</a>`
+          : nothing
+      }
+      ${
+        mayRestore
+          ? html`<a class="button" href="#/bulk?action=restore&selection=1">${words.restore}</a>`
+          : nothing
+      }
       <button ?disabled=${this.isExporting} @click=${() => void this.#exportCsv(true)}>
         ${words.export}
       </button>
@@ -386,9 +390,15 @@ class List {
         })}
       </div>
       ${this.#limits()}
-      ${isContinued
-        ? nothing
-        : pager({ info, isExact, go: (page) => this.#change({ page: page > 1 ? String(page) : null }) })}
+      ${
+        isContinued
+          ? nothing
+          : pager({
+              info,
+              isExact,
+              go: (page) => this.#change({ page: page > 1 ? String(page) : null }),
+            })
+      }
     `;
   }
 
@@ -396,7 +406,9 @@ class List {
     const { query, session } = this.view;
     const { size } = pageOf(query);
     const bulkQuery = new URLSearchParams(query);
-    ['page', 'per_page', 'order', 'direction', 'continue'].forEach((name) => bulkQuery.delete(name));
+    ['page', 'per_page', 'order', 'direction', 'continue'].forEach((name) =>
+      bulkQuery.delete(name),
+    );
     const mayChange =
       session.may('Client Certificates Revoke') || session.may('Client Certificates Restore');
     return html`<div class="bar summary">
@@ -410,7 +422,9 @@ class List {
             )}
           </select>
         </label>
-        ${mayChange ? html`<a class="button" href=${`#/bulk?${bulkQuery}`}>${words.bulk}</a>` : nothing}
+        ${mayChange
+          ? html`<a class="button" href=${`#/bulk?${bulkQuery}`}>${words.bulk}</a>`
+          : nothing}
         <button ?disabled=${this.isExporting} @click=${() => void this.#exportCsv(false)}>
           ${words.export}
         </button>
@@ -425,9 +439,15 @@ class List {
       return words.someFound(info.count);
     }
     return html`${words.found(info.total_count, isCapped)}
-    ${this.#others > 0
-      ? html`<button class="quiet" @click=${this.#showAll}>${words.others(this.#others, this.#areMoreOthers)}</button>`
-      : nothing}`;
+    ${
+      this.#others > 0
+        ? html`<button class="quiet" @click=${this.#showAll}>${this.#othersWords}</button>`
+        : nothing
+    }`;
+  }
+
+  get #othersWords() {
+    return words.others(this.#others, this.#areMoreOthers);
   }
 
   #showAll = () => this.#change({ status: 'all' });
@@ -548,13 +568,17 @@ class List {
     const { query } = this.view;
     if (total > 0 && pageOf(query).page > 1) {
       const first = () => this.#change({ page: null });
-      return empty(words.noSuchPage, html`<button @click=${first}>${text.common.firstPage}</button>`);
+      return empty(
+        words.noSuchPage,
+        html`<button @click=${first}>${text.common.firstPage}</button>`,
+      );
     }
     const isFiltered = chipsOf(query).length > 0;
     const all = () => this.view.navigate(withoutFilters(query));
-    const hidden = this.#others > 0
-      ? html`<button class="primary" @click=${this.#showAll}>${words.others(this.#others, this.#areMoreOthers)}</button>`
-      : nothing;
+    const hidden =
+      this.#others > 0
+        ? html`<button class="primary" @click=${this.#showAll}>${this.#othersWords}</button>`
+        : nothing;
     if (isFiltered) {
       return empty(
         words.noMatch(words.statuses[statusOf(query)], statusOf(query) === 'all'),
@@ -565,9 +589,11 @@ class List {
     return empty(
       statusOf(query) === 'active' ? words.noneActive : words.noneOfStatus,
       html`${hidden}
-      ${this.view.session.may('Client Certificates Issue')
-        ? html`<a class="button" href="#/issue">${words.issue}</a>`
-        : nothing}`,
+      ${
+        this.view.session.may('Client Certificates Issue')
+          ? html`<a class="button" href="#/issue">${words.issue}</a>`
+          : nothing
+      }`,
     );
   }
 
@@ -588,7 +614,9 @@ class List {
         return notice(
           'warning',
           words.tooManyToOrder(MATCHES_MAX),
-          html`<button @click=${reset({ order: null, direction: null })}>${words.usualOrder}</button>`,
+          html`<button @click=${reset({ order: null, direction: null })}>
+            ${words.usualOrder}
+          </button>`,
         );
       default:
         return errorNotice(
@@ -635,7 +663,9 @@ class List {
     for (let at = 0; at < chosen.length; at += AT_ONCE) {
       const some = chosen.slice(at, at + AT_ONCE);
       const read = some.map(({ id }) => this.view.api.get(pathOf(this.#zone, id), {}, { signal }));
-      yield (await Promise.all(read)).map(({ result }) => /** @type {ClientCertificate} */ (result));
+      yield (await Promise.all(read)).map(
+        ({ result }) => /** @type {ClientCertificate} */ (result),
+      );
     }
   }
 }
