@@ -788,6 +788,11 @@ const authorities = {
     'within seconds. Give other proxies the CA bundle, then activate the CA.',
   /** @type {(name: string) => string} */
   prepared: (name) => `Prepared “${name}”. Activate it when every proxy has it.`,
+  rotate: 'Replace the active CA…',
+  rotateTitle: 'Replace the active CA',
+  rotateHint:
+    'First the new CA is prepared, so that enforcement points accept its certificates. You then ' +
+    'see which of them have it, and let it sign. Give other proxies the CA bundle before that.',
   request: 'Request for an offline root…',
   requestTitle: 'Request for an offline root',
   requestAction: 'Create key and request',

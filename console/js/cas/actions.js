@@ -117,17 +117,48 @@ function newKeyBody({ name, algorithm }) {
  * @param {ManagedCa[]} cas
  */
 export async function prepare(view, cas) {
+  const made = await create(view, cas, {
+    title: t.prepareTitle,
+    hint: t.prepareHint,
+    verb: 'prepare',
+  });
+  return made === null ? null : t.prepared(named(made.name));
+}
+
+/**
+ * Creates a CA, and lets it sign as soon as every enforcement point has it. A user who cancels the
+ * second step leaves the CA prepared.
+ * @param {View} view
+ * @param {ManagedCa[]} cas
+ */
+export async function rotate(view, cas) {
+  const made = await create(view, cas, {
+    title: t.rotateTitle,
+    hint: t.rotateHint,
+    verb: 'rotate',
+  });
+  if (made === null) return null;
+  return (await activate(view, made, cas)) ?? t.prepared(named(made.name));
+}
+
+/**
+ * @param {View} view
+ * @param {ManagedCa[]} cas
+ * @param {{title: string, hint: string, verb: 'prepare' | 'rotate'}} words
+ * @returns {Promise<ManagedCa | null>}
+ */
+function create(view, cas, { title, hint, verb }) {
   const path = `${base(view)}/managed_authorities`;
-  const made = await formDialog(
+  return formDialog(
     {
-      title: t.prepareTitle,
+      title,
       values: newKeyValues(cas),
       action: t.prepareAction,
       body: (form) => {
         const body = newKeyBody(form.values);
-        const words = ['certgate', 'ca', 'prepare', '--algorithm', keyName(body.algorithm)];
+        const words = ['certgate', 'ca', verb, '--algorithm', keyName(body.algorithm)];
         if (body.name) words.push('--name', body.name);
-        return html`<p>${t.prepareHint}</p>
+        return html`<p>${hint}</p>
           ${newKey(form, t.nameDefault)}
           ${equivalents(t.same, view.api.curl('POST', path, body), commandLine(...words))}`;
       },
@@ -135,7 +166,6 @@ export async function prepare(view, cas) {
     },
     view.signal,
   );
-  return made === null ? null : t.prepared(named(made.name));
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   removeUpload,
   request,
   retire,
+  rotate,
   upload,
 } from '../cas/actions.js';
 import { oneAtATime } from '../one-at-a-time.js';
@@ -151,6 +152,11 @@ function managed(state, cas, mayManage) {
           ? html`<button class="primary" @click=${() => run(state, prepare(view, cas))}>
                 ${t.prepare}
               </button>
+              ${
+                cas.some((ca) => ca.state === 'active')
+                  ? html`<button @click=${() => run(state, rotate(view, cas))}>${t.rotate}</button>`
+                  : nothing
+              }
               <button @click=${() => run(state, request(view, cas))}>${t.request}</button>
               <button @click=${() => run(state, importCa(view, null))}>${t.import}</button>`
           : html`<p class="hint">${t.readOnly}</p>`
