@@ -103,10 +103,14 @@ async function load(state) {
       );
     }
     const lists = cas.map(async ({ id, name }) => {
-      const before = state.lists?.find((list) => list.id === id);
       const hostnames = await read(state, id);
-      const { values = { hostnames: '' }, error = null } = before ?? {};
-      return { id, name, hostnames, values, error, isBusy: false };
+      // What was typed, and the error of the last change, stay.
+      const known = state.lists?.find((list) => list.id === id);
+      if (!known) {
+        return { id, name, hostnames, values: { hostnames: '' }, error: null, isBusy: false };
+      }
+      if (!known.isBusy) Object.assign(known, { name, hostnames });
+      return known;
     });
     state.lists = await Promise.all(lists);
     if (session.may('Enforcement Points Read')) {
