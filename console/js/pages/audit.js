@@ -432,7 +432,7 @@ function mark(found) {
  */
 function who(view, actor) {
   const address = actor.ip_address
-    ? html`<div class="hint mono">${actor.ip_address}</div>`
+    ? html`<div class="hint mono address">${actor.ip_address}</div>`
     : nothing;
   if (actor.token_id) {
     const query = new URLSearchParams(view.query);
@@ -454,7 +454,7 @@ function what(view, { action, resource, zone }) {
   const verb = t.verbs[action.type] ?? action.type;
   const object = t.objects[resource.type] ?? resource.type;
   const link = linkOf(view, resource, zone?.id ?? view.zone?.id ?? '');
-  const id = html`<span class="mono">…${resource.id.slice(-8)}</span>`;
+  const id = html`<span class="mono short-id">…${resource.id.slice(-8)}</span>`;
   return html`<div>
     ${verb} ${object}
     ${link
