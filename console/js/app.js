@@ -164,7 +164,12 @@ async function go() {
   const target = parse(location.hash);
   if (target.zone !== null && target.zone !== session.zone?.id) {
     if (open && location.hash !== open.fragment && !(await mayLeave())) return stay();
+    const { hash } = location;
     if (session.chooseZone(target.zone)) return;
+    if (await session.findZone(target.zone)) {
+      if (location.hash === hash) session.chooseZone(target.zone);
+      return;
+    }
     close();
     render(frame(), app);
     return show(text.shell.noSuchZoneTitle, notice('warning', text.shell.noSuchZone(target.zone)));

@@ -149,6 +149,23 @@ export class Session extends EventTarget {
     return true;
   }
 
+  /**
+   * Adds a zone to the list that is not among the first ones. Returns false if the token does not
+   * see it.
+   * @param {string} id
+   */
+  async findZone(id) {
+    if (this.zonesTotal <= this.zones.length || !/^[0-9a-f]{32}$/.test(id)) return false;
+    try {
+      const { result } = await this.#api.get(`/client/v4/zones/${id}`);
+      this.zones.push({ id: result.id, name: result.name, account: result.account });
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError) return false;
+      throw error;
+    }
+  }
+
   /** @param {string | null} zone */
   #accountOf(zone) {
     return this.zones.find((each) => each.id === zone)?.account?.id ?? null;
