@@ -13,6 +13,9 @@ const folder = process.env['CERTGATE_PICTURES'];
 const now = Number(process.env['CERTGATE_TEST_NOW']);
 if (!folder || !now) throw new Error('run this with: cargo xtask console pictures');
 
+/** The server does a few things after its start, which are not in the future of the pictures. */
+const DELAY_SECONDS = 120;
+
 const VIEWPORT = { width: 1280, height: 900 };
 const PHONE = { width: 360, height: 740 };
 
@@ -56,7 +59,7 @@ try {
 
 async function opened(options: object): Promise<Tab> {
   const tab = await Tab.blank(browser, server, { reducedMotion: 'reduce', ...options });
-  await tab.page.clock.setFixedTime(now * 1000);
+  await tab.page.clock.setFixedTime((now + DELAY_SECONDS) * 1000);
   await tab.page.goto(server.console);
   await tab.page.getByLabel('API token').waitFor();
   return tab;

@@ -71,6 +71,48 @@ test('a token that ends signs the tab out', async () => {
   });
 });
 
+test('a token that expires while it is used signs the tab out', async () => {
+  const { id, value } = await server.createToken(['Client Certificates Read', 'Zone Read']);
+  await inTab(Tab.open(browser, server, 'certificates', { token: value }), async (tab) => {
+    const path = `/client/v4/user/tokens/${id}`;
+    const token = await server.get<{ name: string; policies: unknown }>(path);
+    const expires_on = new Date(Date.now() + 3_000).toISOString().replace(/\.\d+/, '');
+    await server.result('PUT', path, { ...token, expires_on });
+    await tab.page.getByText(/You were signed out/).waitFor();
+    assert.deepEqual(await stored(tab), []);
+  });
+});
+
+test('a busy server is asked again, with a note', async () => {
+  await server.issue('patience');
+  await inTab(Tab.open(browser, server, 'overview'), async ({ main, page }) => {
+    let refusals = 2;
+    await page.route('**/client_certificates?*', async (route) => {
+      refusals -= 1;
+      if (refusals < 0) return route.continue();
+      const errors = [{ code: 10429, message: 'slow down' }];
+      const body = { success: false, errors, messages: [], result: null };
+      return route.fulfill({ status: 429, headers: { 'retry-after': '1' }, json: body });
+    });
+    await page.getByRole('link', { name: 'Certificates', exact: true }).click();
+    await page.getByText(/^The server is busy/).waitFor();
+    await main.getByText('1 certificate').first().waitFor();
+    await page.getByText(/^The server is busy/).waitFor({ state: 'hidden' });
+    assert(refusals < 0);
+  });
+});
+
+test('a browser that is offline says so, and goes on afterwards', async () => {
+  await inTab(Tab.open(browser, server, 'overview'), async ({ context, main, page }) => {
+    await context.setOffline(true);
+    await page.getByText(/^No connection to the server/).waitFor();
+    await context.setOffline(false);
+    await page.getByText(/^No connection to the server/).waitFor({ state: 'hidden' });
+    await page.getByRole('link', { name: 'Certificates', exact: true }).click();
+    await main.getByText(/certificates?$/).first().waitFor();
+  });
+});
+
 test('a page that the token may not open says which permission it lacks', async () => {
   const { value } = await server.createToken(['Client Certificates Issue', 'Zone Read']);
   await inTab(Tab.open(browser, server, 'overview', { token: value }), async ({ page }) => {
