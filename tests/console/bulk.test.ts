@@ -123,6 +123,35 @@ test('leaving a running action asks first, and staying continues it', async () =
   assert.equal((await revoked('leave')).length, MATCHING);
 });
 
+test('an action that was left in the middle is continued later', async () => {
+  const all = (await issue('later', MATCHING)).map((c) => c.common_name).toSorted();
+  await inTab(Tab.open(browser, server, 'bulk'), async (tab) => {
+    const { main, page } = tab;
+    await prepare(page, 'later', MATCHING);
+    await main.getByRole('textbox', { name: 'Type the number' }).fill(String(MATCHING));
+    // The first requests pass. The others wait here until the user has left.
+    let passing = MATCHING / 4;
+    let release = () => {};
+    const released = new Promise<void>((resolve) => (release = resolve));
+    await page.route('**/client_certificates/*', async (route) => {
+      passing -= 1;
+      if (passing < 0) await released;
+      // The page ends those that wait when it is left.
+      await route.continue().catch(() => {});
+    });
+    await start(page, MATCHING).click();
+    await main.getByText(`${MATCHING / 4} of ${MATCHING}`).waitFor();
+    await page.getByRole('link', { name: 'Overview' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Leave' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+    release();
+    await tab.go('bulk');
+    await main.getByRole('button', { name: 'Continue' }).click();
+    await main.getByText(/\d+ certificates revoked\./).waitFor();
+    assert.deepEqual(await revoked('later'), all);
+  });
+});
+
 test('chosen certificates, with a final reason, cannot be undone', async () => {
   await issue('chosen', 3);
   await inTab(Tab.open(browser, server, 'certificates'), async ({ main, page }) => {
