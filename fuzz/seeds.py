@@ -121,7 +121,7 @@ TEXT = [
     "good_crlf",
     "several_blocks",
     "private_key_beside",
-    "text_after_end",
+    "good_text_after_end",
     "no_end_line",
     "base64_broken",
 ]
@@ -136,15 +136,24 @@ REQUESTS = [
     "good_empty_subject",
     "curve_explicit",
     "key_ed448",
-    "signed_with_pss",
+    "good_signed_with_pss",
     "point_compressed",
     "rsa_exponent_40_bits",
-    "extension_broken",
+    "good_extension_broken",
 ]
 for name in TEXT:
     write("csr", name, (FIXTURES / f"{name}.csr.pem").read_bytes())
 for name in REQUESTS:
     write("csr", name, der(FIXTURES / f"{name}.csr.pem"))
+
+# Bodies of EST: the octet 0 stands for simplereenroll, 2 for a certificate of a client there.
+for name in [*TEXT, *REQUESTS]:
+    pem = (FIXTURES / f"{name}.csr.pem").read_text(errors="replace")
+    write("est", name, b"\0" + pem.encode())
+    lines = [line for line in pem.splitlines() if not line.startswith("-")]
+    write("est", f"{name}_base64", b"\0" + "\n".join(lines).encode())
+for path in sorted((FIXTURES / "uploaded").glob("good_*.certs.pem")):
+    write("est", path.name.removesuffix(".certs.pem"), b"\2" + der(path))
 for name in [
     "good_p256_sha256",
     "good_odd_subject",
@@ -177,7 +186,7 @@ write(
 for name in [
     "good_leaf_chain",
     "private_key_beside",
-    "text_after_end",
+    "good_text_after_end",
     "pkcs12",
     "der",
     "pkcs7",

@@ -14,11 +14,12 @@ use crate::test::workspace::Workspace;
 
 /// The targets, and the longest inputs in KiB. The readers accept up to 32, but longer inputs only
 /// slow the search.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target::new("authority", 4),
     // An input is a chain of several certificates.
     Target::new("chain", 8),
     Target::new("csr", 4),
+    Target::new("est", 4),
     // Runs in an input make heads and bodies beyond their limits of 64 KiB.
     Target::new("http", 4),
     // A dozen lines.
