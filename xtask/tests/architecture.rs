@@ -66,7 +66,7 @@ const USES: [(&str, &[&str]); 11] = [
 
 /// The items of `pki` that `api` may use: to write PEM and entity tags, to name the errors whose
 /// codes it assigns, and to reject malformed OCSP requests early.
-const API_USES_OF_PKI: [&str; 15] = [
+const API_USES_OF_PKI: [&str; 17] = [
     "AdoptError",
     "ChainError",
     "CsrError",
@@ -75,6 +75,8 @@ const API_USES_OF_PKI: [&str; 15] = [
     "OcspFailure",
     "PathError",
     "PrivateKeyError",
+    "certs_only",
+    "csr_attributes",
     "is_self_signed_for",
     "ocsp_failure",
     "pem_lines",

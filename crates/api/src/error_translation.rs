@@ -88,6 +88,7 @@ impl From<IssueError> for ApiError {
             IssueError::RulesCorrupt { .. } => Self::new(code::ISSUANCE_RULES_CORRUPT, message),
             // Only clients that enrol renew certificates.
             IssueError::OtherSubject
+            | IssueError::OtherName { .. }
             | IssueError::FurtherName { .. }
             | IssueError::NotRenewed(_) => Self::internal(message),
             IssueError::NoZone => Self::no_tenant(),

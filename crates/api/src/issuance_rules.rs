@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use certgate_model::{
-    AlternativeNameRules, IssuanceRules, NamePattern, StoredRules, SubjectAttribute,
+    AlternativeNameRules, EnrolmentRules, IssuanceRules, MtlsCertificateId, NamePattern,
+    StoredRules, SubjectAttribute,
 };
 use certgate_wire::{
-    AddressBlockText, AlternativeNameSet, BeyondName, IssuanceRuleSet, KeyTypeName, LifetimeValue,
-    NamePatternText, SubjectAttributeName,
+    AddressBlockText, AlternativeNameSet, BeyondName, EnrolmentRuleSet, IssuanceRuleSet,
+    KeyTypeName, LifetimeValue, NamePatternText, SubjectAttributeName, Uuid,
 };
 
 use crate::error::ApiError;
@@ -40,6 +41,7 @@ pub(crate) fn rules(body: IssuanceRuleSet, pointer: &str) -> Result<IssuanceRule
         }
     }
     let names = body.alternative_names;
+    let enrolment = body.enrolment.unwrap_or_default();
     Ok(IssuanceRules {
         common_names: patterns(not_empty(body.common_names, at("common_names"))?),
         required_attributes: required,
@@ -52,7 +54,28 @@ pub(crate) fn rules(body: IssuanceRuleSet, pointer: &str) -> Result<IssuanceRule
             Some(names) => Some(alternative_names(names, &at("alternative_names"))?),
             None => None,
         },
+        enrolment: EnrolmentRules {
+            lifetime: enrolment.lifetime.map(|lifetime| lifetime.0),
+            trusted_cas: trusted_cas(enrolment.trusted_cas, at("enrolment/trusted_cas"))?,
+            revoke_replaced_after: enrolment.revoke_replaced_after.map(|after| after.0),
+        },
     })
+}
+
+/// Maximum number of CAs whose clients may enrol in a zone. Each enrolment reads all of them.
+const TRUSTED_CAS_MAX: usize = 10;
+
+fn trusted_cas(
+    list: Option<Vec<Uuid>>,
+    pointer: String,
+) -> Result<Vec<MtlsCertificateId>, ApiError> {
+    let list = not_empty(list, pointer.clone())?;
+    if list.len() > TRUSTED_CAS_MAX {
+        let count = list.len();
+        let message = format!("there are {count} CAs: use at most {TRUSTED_CAS_MAX}");
+        return Err(ApiError::member(pointer, message));
+    }
+    Ok(list.into_iter().map(Into::into).collect())
 }
 
 /// Returns a limit in the range of the database's integers. No zone has as many certificates.
@@ -130,5 +153,10 @@ pub(crate) fn shown(rules: &StoredRules) -> Option<IssuanceRuleSet> {
         certificates_per_day: rules.certificates_per_day,
         active_per_name: rules.active_per_name,
         alternative_names: rules.alternative_names.as_ref().map(names),
+        enrolment: (rules.enrolment != EnrolmentRules::default()).then(|| EnrolmentRuleSet {
+            lifetime: rules.enrolment.lifetime.map(LifetimeValue),
+            trusted_cas: list(&rules.enrolment.trusted_cas, Uuid::from),
+            revoke_replaced_after: rules.enrolment.revoke_replaced_after.map(LifetimeValue),
+        }),
     })
 }

@@ -70,6 +70,8 @@ pub fn responder(api: Api) -> Router {
 pub fn enrolment(api: Api) -> Router {
     let operations = Router::new()
         .route("/cacerts", get(est::ca_certificates))
+        .route("/csrattrs", get(est::csr_attributes))
+        .route("/simpleenroll", post(est::enrol))
         .route("/simplereenroll", post(est::reenrol));
     let router = Router::new()
         .nest("/.well-known/est/{label}", operations.clone())

@@ -19,6 +19,14 @@ pub(crate) fn draft(body: CreateToken<'static>) -> Result<TokenDraft, ApiError> 
         None => Default::default(),
     };
     let issuance_rules = match body.issuance_rules {
+        Some(body) if body.enrolment.is_some() => {
+            let message = "only the rules of a zone have it, because clients enrol without a \
+                           token: leave it out";
+            return Err(ApiError::member(
+                "/issuance_rules/enrolment",
+                message.to_owned(),
+            ));
+        }
         Some(body) => Some(rules(body, "/issuance_rules")?.into()),
         None => None,
     };

@@ -2,6 +2,7 @@
 
 mod alternative_names;
 mod attribute;
+mod enrolment;
 mod key_type;
 mod pattern;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 pub use self::alternative_names::{AlternativeName, AlternativeNameRules, BeyondRules};
 pub use self::attribute::{SubjectAttribute, UnknownSubjectAttribute};
+pub use self::enrolment::EnrolmentRules;
 pub use self::key_type::{KeyType, UnknownKeyType};
 pub use self::pattern::{NamePattern, PATTERN_CHARS_MAX, PatternError};
 
@@ -37,6 +39,8 @@ pub struct IssuanceRules {
     /// The subject alternative names that certificates may have. Without this rule, those with a
     /// rule of common names have none.
     pub alternative_names: Option<AlternativeNameRules>,
+    /// The rules of clients that get certificates without a token. Those of tokens have none.
+    pub enrolment: EnrolmentRules,
 }
 
 /// The issuance rules of a zone or a token, as they are stored.

@@ -54,9 +54,9 @@ pub use id::{
     TokenId, UserId, ZoneId,
 };
 pub use issuance_rules::{
-    AlternativeName, AlternativeNameRules, BeyondRules, BrokenRule, Counted, IssuanceRules,
-    KeyType, NamePattern, PATTERN_CHARS_MAX, PatternError, RequestedCertificate, RuleName,
-    StoredRules, SubjectAttribute, UnknownKeyType, UnknownSubjectAttribute,
+    AlternativeName, AlternativeNameRules, BeyondRules, BrokenRule, Counted, EnrolmentRules,
+    IssuanceRules, KeyType, NamePattern, PATTERN_CHARS_MAX, PatternError, RequestedCertificate,
+    RuleName, StoredRules, SubjectAttribute, UnknownKeyType, UnknownSubjectAttribute,
 };
 pub use lifetime::{Lifetime, NotALifetime};
 pub use lock::lock;
@@ -71,8 +71,8 @@ pub use reason::RevocationReason;
 pub use role::Role;
 pub use search::{
     CONTAINS_MIN, CertificateFilter, CertificateOrder, CertificateSearch, Continuation, FoldedName,
-    ID_PREFIX_MIN, INDEXED_NAME_MAX, IdRange, MATCHES_MAX, MatchCount, NameMatch, SearchOutcome,
-    TimeRange,
+    ID_PREFIX_MIN, INDEXED_NAME_MAX, IdRange, LinePlace, MATCHES_MAX, MatchCount, NameMatch,
+    SearchOutcome, TimeRange,
 };
 pub use status::{Event, Status, Transition};
 pub use summary::{InstallationSummary, SUMMARY_EXPIRING_DAYS, SUMMARY_PAST_DAYS, ZoneSummary};

@@ -135,6 +135,17 @@ pub struct CertificateFilter {
     pub expires_on: TimeRange,
     /// A range of the date of revocation. Certificates that are not revoked have none.
     pub revoked_on: TimeRange,
+    /// The place in its line.
+    pub place: Option<LinePlace>,
+}
+
+/// The place of a certificate in its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinePlace {
+    /// No certificate has replaced it.
+    Newest,
+    /// Another certificate has replaced it.
+    Replaced,
 }
 
 impl CertificateFilter {
@@ -165,10 +176,20 @@ impl CertificateFilter {
                 .is_none_or(|wanted| wanted == certificate.authority.id)
             && self.issued_on.contains(certificate.issued_on)
             && self.expires_on.contains(certificate.expires_on)
+            && self.is_in_place(certificate.lineage.replaced_by.is_some())
             && (self.revoked_on.is_unlimited()
                 || certificate
                     .revoked_on
                     .is_some_and(|at| self.revoked_on.contains(at)))
+    }
+
+    /// Returns true if a certificate may have this place in its line.
+    pub fn is_in_place(&self, is_replaced: bool) -> bool {
+        let place = match is_replaced {
+            true => LinePlace::Replaced,
+            false => LinePlace::Newest,
+        };
+        self.place.is_none_or(|wanted| wanted == place)
     }
 
     /// Returns true if it has no condition but the status, whose lists are exact at any depth.

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use certgate_model::{
-    AddressBlock, AlternativeName, AlternativeNameRules, BeyondRules, Counted, IssuanceRules,
-    KeyType, Lifetime, RequestedCertificate,
+    AddressBlock, AlternativeName, AlternativeNameRules, BeyondRules, Counted, EnrolmentRules,
+    IssuanceRules, KeyType, Lifetime, RequestedCertificate,
 };
 
 /// Number of pairs of random rules.
@@ -156,6 +156,7 @@ fn rules(random: &mut Random) -> IssuanceRules {
             ip: random.some(block),
             beyond: [BeyondRules::Drop, BeyondRules::Reject][random.below(2) as usize],
         }),
+        enrolment: EnrolmentRules::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use certgate_api::{Api, ApiParts, Console};
 use certgate_service::{EMAIL_DEFAULT, FirstNames, Initialised, Service};
+use certgate_store::Store;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Mutex;
@@ -251,8 +252,14 @@ async fn serve(
         }
     );
     jobs.iter().chain(&offline).for_each(JoinHandle::abort);
+    finish_writes(&service, &*store).await;
+    ended
+}
+
+/// Makes the last writes and closes the store.
+async fn finish_writes(service: &Service, store: &dyn Store) {
     let last_writes = async {
-        write_last(&service).await;
+        write_last(service).await;
         store.close().await;
     };
     // Every request has its answer. The process waits for a disk, but not for a network.
@@ -267,7 +274,6 @@ async fn serve(
              settles after the lease has ended"
         );
     }
-    ended
 }
 
 fn parts(

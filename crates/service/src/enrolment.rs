@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountAuthority, Actor, AuthorityState, By, CertificateId, CertificateRecord, SerialNumber,
-    Status, ZoneId, ZoneRecord,
+    AccountAuthority, Actor, AuthorityState, By, CertificateId, CertificateRecord, EnrolmentRules,
+    SECONDS_PER_DAY, SerialNumber, Status, StoredRules, ZoneId, ZoneRecord,
 };
-use certgate_pki::sha256;
+use certgate_pki::{AdoptError, pem_lines, read_adopted, sha256, stored_certificates};
 use certgate_store::{Basis, Renewal, RenewalRefused};
 
 use crate::access::Access;
@@ -23,6 +23,9 @@ use crate::serials::SerialCipher;
 /// The least time between two renewals of a line of certificates, in seconds: a client that renews
 /// in a loop is told so before it has made many certificates.
 const RENEWAL_INTERVAL_SECONDS: i64 = 60;
+
+/// The days of the first certificate of a client, unless a rule says otherwise.
+const ENROLLED_DAYS: i64 = 90;
 
 /// Lets clients enrol and renew.
 pub struct Enrolment {
@@ -107,11 +110,13 @@ impl Enrolment {
         if signer.is_none_or(|ca| ca.state == AuthorityState::Retired) {
             return Err(EnrolError::RetiredAuthority);
         }
+        let rules = enrolment_rules(&zone);
+        let revoke_after = rules.revoke_replaced_after;
         let renewal = Renewal {
             replaced: renewed.id,
             interval_seconds: RENEWAL_INTERVAL_SECONDS,
             per_day_max: RENEWALS_PER_DAY_MAX,
-            revoke_on: None,
+            revoke_on: revoke_after.map(|after| now.plus_seconds(after.seconds().into())),
         };
         let store = &self.environment.store;
         if let Some(refused) = store.renewal_refused(zone.id, renewal, now).await? {
@@ -122,10 +127,11 @@ impl Enrolment {
             return repeated.ok_or(IssueError::NotRenewed(refused).into());
         }
 
-        // 3. The new certificate lives as long as the old one.
+        // 3. The new certificate lives as long as the old one, unless a rule says otherwise.
+        let before = begin.until(end).seconds();
         let enrolling = Enrolling {
             csr,
-            seconds: begin.until(end).seconds(),
+            seconds: rules.lifetime.map_or(before, |one| one.seconds().into()),
             basis: Basis::Renewal(renewal),
             by: By {
                 actor: Actor::Certificate(renewed.id),
@@ -133,10 +139,79 @@ impl Enrolment {
                 at: now,
             },
             renewed: Some(renewed),
+            name: None,
             zone,
         };
         let issued = self.issuing.enrol(enrolling).await?;
         measures::enrolled("renewal");
+        Ok(issued)
+    }
+
+    /// Issues the first certificate to a client that has one of a CA which the zone trusts (DER),
+    /// such as that of its manufacturer. Its common name is the one in that certificate.
+    pub async fn enrol_with_certificate(
+        &self,
+        zone: Arc<ZoneRecord>,
+        presented: &[u8],
+        csr: String,
+        from: Option<IpAddr>,
+    ) -> Result<Issued, EnrolError> {
+        // 1. A trusted CA has signed the certificate, and both are valid.
+        let rules = enrolment_rules(&zone);
+        let mut authorities = Vec::new();
+        for id in rules.trusted_cas {
+            let store = &self.environment.store;
+            let uploaded = store.mtls_certificate(zone.account, id).await?;
+            authorities.extend(uploaded.into_iter().filter_map(|uploaded| {
+                let chain = stored_certificates(&uploaded.certificates)?;
+                Some((id, uploaded.expires_on, chain.into_iter().next()?))
+            }));
+        }
+        let ders: Vec<_> = authorities.iter().map(|(_, _, der)| der.clone()).collect();
+        let text = pem_lines("CERTIFICATE", presented);
+        let read = move || read_adopted(&text, &ders);
+        let client = match self.environment.signers.run(read).await? {
+            Ok(client) => client,
+            Err(AdoptError::OtherAuthority { .. } | AdoptError::Signature { .. }) => {
+                return Err(EnrolError::NotTrusted);
+            }
+            Err(error) => return Err(EnrolError::Unacceptable(error.to_string())),
+        };
+        let now = self.environment.now();
+        let mut signers = client.authorities.iter().map(|index| &authorities[*index]);
+        let signer = signers.find(|(_, expires_on, _)| now <= *expires_on);
+        let (authority, ..) = signer.ok_or(EnrolError::NotTrusted)?;
+        let (begin, end) = (client.issued_on, client.expires_on);
+        if !(begin..=end).contains(&now) {
+            return Err(EnrolError::NotValid {
+                from: begin,
+                to: end,
+                now,
+            });
+        }
+        let name = client.subject.common_name;
+        if name.is_empty() {
+            let text = "the client certificate has no common name, which would name the new one";
+            return Err(EnrolError::Unacceptable(text.to_owned()));
+        }
+
+        // 2. The client gets the same name.
+        let lifetime = rules.lifetime.map(|lifetime| lifetime.seconds().into());
+        let enrolling = Enrolling {
+            csr,
+            seconds: lifetime.unwrap_or(ENROLLED_DAYS * SECONDS_PER_DAY),
+            renewed: None,
+            name: Some(name),
+            basis: Basis::Permission,
+            by: By {
+                actor: Actor::TrustedCa(*authority),
+                address: from,
+                at: now,
+            },
+            zone,
+        };
+        let issued = self.issuing.enrol(enrolling).await?;
+        measures::enrolled("trusted_ca");
         Ok(issued)
     }
 
@@ -176,6 +251,14 @@ impl Enrolment {
             }
         }
         Ok(None)
+    }
+}
+
+/// Returns the rules of a zone. Of corrupt ones, nothing is issued later.
+fn enrolment_rules(zone: &ZoneRecord) -> EnrolmentRules {
+    match &zone.issuance_rules {
+        StoredRules::Known(rules) => rules.enrolment.clone(),
+        StoredRules::Absent | StoredRules::Corrupt(_) => EnrolmentRules::default(),
     }
 }
 

@@ -372,6 +372,15 @@ pub enum IssueError {
          in the same order"
     )]
     OtherSubject,
+    /// The CSR has another common name than the certificate by which the client enrols.
+    #[error(
+        "the common name of the CSR is not {name:?}, that of the client certificate: use that one, \
+         and only one"
+    )]
+    OtherName {
+        /// The name.
+        name: String,
+    },
     /// The certificate to renew lacks a name of the CSR.
     #[error(
         "the CSR asks for {name}, which the certificate to renew does not have: leave it out, or \
@@ -439,13 +448,22 @@ pub enum EnrolError {
     NoZone,
     /// The client presented no certificate.
     #[error(
-        "the TLS connection has no client certificate: present the certificate that you renew, \
-         with its key"
+        "the TLS connection has no client certificate: present the certificate that you renew, or \
+         one of a trusted CA, with its key"
     )]
     NoCertificate,
     /// The zone did not issue the presented certificate.
     #[error("the zone did not issue the client certificate: present one that it issued")]
     OtherCertificate,
+    /// No trusted CA of the zone has issued the presented certificate.
+    #[error(
+        "no trusted CA of the zone has issued the client certificate: present one of such a CA to \
+         enrol, or use simplereenroll to renew a certificate of the zone"
+    )]
+    NotTrusted,
+    /// The presented certificate is not acceptable. The text begins with a noun.
+    #[error("{0}")]
+    Unacceptable(String),
     /// Its CA is retired.
     #[error("the CA of the client certificate is retired, so it cannot be renewed: enrol anew")]
     RetiredAuthority,

@@ -7,7 +7,7 @@ use certgate_model::{
     TokenRecord, ZoneRecord,
 };
 use certgate_pki::CheckedCsr;
-use certgate_store::{CountedLimits, DayLimit};
+use certgate_store::{Basis, CountedLimits, DayLimit};
 
 use crate::error::IssueError;
 
@@ -142,8 +142,10 @@ impl AppliedRules {
         }
     }
 
-    /// Returns the limits that the store checks when it records the certificate.
-    pub fn counted(&self, by: &By) -> Option<Box<CountedLimits>> {
+    /// Returns the limits that the store checks when it records the certificate. A renewal adds no
+    /// active certificate to its name, because it replaces one.
+    pub fn counted(&self, by: &By, basis: &Basis) -> Option<Box<CountedLimits>> {
+        let is_renewal = matches!(basis, Basis::Renewal(_));
         let per_day = self.each().filter_map(|own| {
             Some(DayLimit {
                 owner: own.id,
@@ -156,6 +158,7 @@ impl AppliedRules {
             active_per_name: self
                 .each()
                 .filter_map(|own| own.rules.active_per_name)
+                .filter(|_| !is_renewal)
                 .min(),
         };
         let counts = !limits.per_day.is_empty() || limits.active_per_name.is_some();

@@ -110,6 +110,8 @@ enum Right {
         seconds: i64,
         /// The certificate that the client renews, if it does.
         renewed: Option<Arc<CertificateRecord>>,
+        /// The only common name that the CSR may have, if another certificate gives it.
+        name: Option<String>,
         basis: Basis,
     },
 }
@@ -132,11 +134,15 @@ impl Right {
     /// Checks a request against the certificate that it renews (RFC 7030 §4.2.2): it has the same
     /// subject, and its certificate would have no further names.
     fn check(&self, csr: &CheckedCsr, names: &[AlternativeName]) -> Result<(), IssueError> {
-        let Self::Enrolment {
-            renewed: Some(renewed),
-            ..
-        } = self
-        else {
+        let Self::Enrolment { renewed, name, .. } = self else {
+            return Ok(());
+        };
+        if let Some(name) = name
+            && csr.requested(0).common_names != [name.as_str()]
+        {
+            return Err(IssueError::OtherName { name: name.clone() });
+        }
+        let Some(renewed) = renewed else {
             return Ok(());
         };
         if !csr.has_subject_of(&renewed.der) {
@@ -161,6 +167,8 @@ pub(crate) struct Enrolling {
     pub(crate) seconds: i64,
     /// The certificate that the client renews, if it does.
     pub(crate) renewed: Option<Arc<CertificateRecord>>,
+    /// The only common name that the CSR may have, if another certificate gives it.
+    pub(crate) name: Option<String>,
     pub(crate) basis: Basis,
     pub(crate) by: By,
 }
@@ -265,12 +273,11 @@ impl Issuing {
         }
         let serial = self.serials.serial(order.id, &*self.environment.random);
         let sign = signing(order.clone(), ca.clone(), serial);
-        let (by, rules) = (order.by, order.rules.as_ref());
+        let (by, rules, basis) = (order.by, order.rules.as_ref(), order.right.basis());
         let limits = RecordingLimits {
             quota: order.quota,
-            counted: rules.and_then(|rules| rules.counted(&by)),
+            counted: rules.and_then(|rules| rules.counted(&by, &basis)),
         };
-        let basis = order.right.basis();
         let store = self.environment.store.clone();
         let work = move |answer: oneshot::Sender<_>| {
             // 2. to 4. Prepare, sign and read back.
@@ -440,6 +447,7 @@ impl Issuing {
             csr,
             seconds,
             renewed,
+            name,
             basis,
             by,
         } = enrolling;
@@ -466,6 +474,7 @@ impl Issuing {
             right: Right::Enrolment {
                 seconds,
                 renewed,
+                name,
                 basis,
             },
             by,

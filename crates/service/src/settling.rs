@@ -2,13 +2,16 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use certgate_model::{AuthorityId, EnforcementPointId, Status, Timestamp, lock};
-use certgate_store::{BackgroundJob, FaultPoint, LeaseHolder, Settled, fault_point};
+use certgate_model::{
+    AuthorityId, By, EnforcementPointId, Event, RevocationReason, Status, Timestamp, lock,
+};
+use certgate_store::{BackgroundJob, FaultPoint, LeaseHolder, Settled, StatusChange, fault_point};
 
 use crate::environment::Environment;
 use crate::error::Fault;
 use crate::measures;
 use crate::publishing::Publisher;
+use crate::signals::AnnounceOnDrop;
 
 /// Number of certificates that settle in one transaction: enough to share its fsync, few enough to
 /// delay other writes only by milliseconds.
@@ -25,6 +28,9 @@ const LEASE_LOOK: Duration = Duration::from_millis(100);
 
 /// Number of silent enforcement points that one transaction deletes.
 const FORGET_BATCH: u32 = 100;
+
+/// Number of replaced certificates that are read at once to be revoked.
+const SUPERSEDE_BATCH: u32 = 100;
 
 /// Time after the start before silent enforcement points are deleted, in seconds: certgate may have
 /// been down for longer than they may be silent, and they come back now.
@@ -132,6 +138,7 @@ impl Settler {
                 return Ok(Settling::LeftToOthers);
             }
             self.forget_silent_points().await?;
+            self.revoke_replaced().await?;
             // Every list published from here on has each change up to this one.
             let epoch = self.environment.store.last_epoch().await?;
             fault_point(FaultPoint::SettlingBegun);
@@ -146,6 +153,33 @@ impl Settler {
                     false => Settling::ListsMissing,
                 });
             }
+        }
+    }
+
+    /// Revokes certificates that were replaced, after the time that the rules of their zone give.
+    /// A crash in between repeats a revocation, which changes nothing.
+    async fn revoke_replaced(&self) -> Result<(), Fault> {
+        let store = &self.environment.store;
+        loop {
+            let now = self.environment.now();
+            let due = store.replaced_due(now, SUPERSEDE_BATCH).await?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            for replaced in &due {
+                let _announce = AnnounceOnDrop {
+                    signals: &self.environment.signals,
+                    account: replaced.account,
+                };
+                let event = Event::Revoke(RevocationReason::Superseded);
+                let (zone, id) = (replaced.zone, replaced.id);
+                let change = store.change_status(zone, id, event, By::system(now));
+                if let Some(StatusChange::Changed(certificate)) = change.await? {
+                    measures::status_changes(certificate.status, 1);
+                }
+            }
+            let ids = due.iter().map(|replaced| replaced.id).collect();
+            store.leave_replaced(ids).await?;
         }
     }
 

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use certgate_model::{
-    AddressBlock, AlternativeNameRules, BeyondRules, IssuanceRules, Lifetime, NamePattern,
-    StoredRules,
+    AddressBlock, AlternativeNameRules, BeyondRules, EnrolmentRules, IssuanceRules, Lifetime,
+    NamePattern, StoredRules,
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,17 @@ struct RulesRow {
     certificates_per_day: Option<u64>,
     active_per_name: Option<u64>,
     alternative_names: Option<AlternativeNamesRow>,
+    /// Absent without such rules, so that earlier programs read the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    enrolment: Option<EnrolmentRow>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnrolmentRow {
+    lifetime: Option<u64>,
+    trusted_cas: Vec<String>,
+    revoke_replaced_after: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,23 +109,31 @@ fn read(text: &str) -> Option<IssuanceRules> {
     if version != VERSION || digest(&rules).ok()? != stored {
         return None;
     }
-    let lifetime = |seconds| Lifetime::of_seconds(seconds).ok();
     Some(IssuanceRules {
         common_names: all(&rules.common_names)?,
         required_attributes: all(&rules.required_attributes)?,
         forbidden_attributes: all(&rules.forbidden_attributes)?,
         key_types: all(&rules.key_types)?,
-        lifetime_max: match rules.max_lifetime {
-            Some(seconds) => Some(lifetime(seconds)?),
-            None => None,
-        },
+        lifetime_max: lifetime(rules.max_lifetime)?,
         certificates_per_day: rules.certificates_per_day,
         active_per_name: rules.active_per_name,
         alternative_names: match rules.alternative_names {
             Some(names) => Some(names.read()?),
             None => None,
         },
+        enrolment: match rules.enrolment {
+            Some(enrolment) => enrolment.read()?,
+            None => EnrolmentRules::default(),
+        },
     })
+}
+
+/// Reads a lifetime. The outer `None`: it is corrupt.
+fn lifetime(seconds: Option<u64>) -> Option<Option<Lifetime>> {
+    match seconds {
+        Some(seconds) => Lifetime::of_seconds(seconds).ok().map(Some),
+        None => Some(None),
+    }
 }
 
 fn all<T: std::str::FromStr>(texts: &[String]) -> Option<Vec<T>> {
@@ -136,7 +155,30 @@ impl From<&IssuanceRules> for RulesRow {
             certificates_per_day: rules.certificates_per_day,
             active_per_name: rules.active_per_name,
             alternative_names: rules.alternative_names.as_ref().map(Into::into),
+            enrolment: (rules.enrolment != EnrolmentRules::default())
+                .then(|| (&rules.enrolment).into()),
         }
+    }
+}
+
+impl From<&EnrolmentRules> for EnrolmentRow {
+    fn from(rules: &EnrolmentRules) -> Self {
+        let seconds = |lifetime: Lifetime| lifetime.seconds().into();
+        Self {
+            lifetime: rules.lifetime.map(seconds),
+            trusted_cas: texts(&rules.trusted_cas),
+            revoke_replaced_after: rules.revoke_replaced_after.map(seconds),
+        }
+    }
+}
+
+impl EnrolmentRow {
+    fn read(self) -> Option<EnrolmentRules> {
+        Some(EnrolmentRules {
+            lifetime: lifetime(self.lifetime)?,
+            trusted_cas: all(&self.trusted_cas)?,
+            revoke_replaced_after: lifetime(self.revoke_replaced_after)?,
+        })
     }
 }
 
@@ -179,6 +221,8 @@ impl AlternativeNamesRow {
 
 #[cfg(test)]
 mod tests {
+    use certgate_model::MtlsCertificateId;
+
     use super::*;
 
     fn example() -> IssuanceRules {
@@ -200,6 +244,11 @@ mod tests {
                 beyond: BeyondRules::Reject,
                 ..AlternativeNameRules::default()
             }),
+            enrolment: EnrolmentRules {
+                lifetime: Some("8h".parse().unwrap()),
+                trusted_cas: vec![MtlsCertificateId::from_bytes([7; 16])],
+                revoke_replaced_after: Some("1d".parse().unwrap()),
+            },
         }
     }
 

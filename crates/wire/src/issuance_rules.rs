@@ -7,8 +7,8 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::AddressBlockText;
 use crate::scalars::read_text;
+use crate::{AddressBlockText, Uuid};
 
 /// Limits on certificates. An absent rule limits nothing, except that certificates have no subject
 /// alternative names unless the rules of the zone permit them.
@@ -48,6 +48,30 @@ pub struct IssuanceRuleSet {
     /// Subject alternative names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alternative_names: Option<AlternativeNameSet>,
+    /// Certificates of clients without a token (EST). Only zones have these rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<EnrolmentRuleSet>,
+}
+
+/// The certificates that clients get without a token.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolmentRuleSet {
+    /// Lifetime in seconds. A request can have a text such as `8h`. Absent: that of the certificate
+    /// that is renewed, and 90 days for the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, minimum = 3600)]
+    pub lifetime: Option<LifetimeValue>,
+    /// IDs of uploaded CAs. A client with a certificate of one of them enrols under the common name
+    /// in that certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 10)]
+    pub trusted_cas: Option<Vec<Uuid>>,
+    /// Time in seconds after which a replaced certificate is revoked as `superseded`. A request can
+    /// have a text such as `1d`. Absent: it is not revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, minimum = 3600)]
+    pub revoke_replaced_after: Option<LifetimeValue>,
 }
 
 /// The subject alternative names that certificates may have. An absent list permits none.

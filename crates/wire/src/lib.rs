@@ -57,8 +57,8 @@ pub use envelope::{
 pub use history::{CertificateEvent, EventActor};
 pub use hostname_associations::{HostnameAssociations, ReplaceHostnameAssociations};
 pub use issuance_rules::{
-    AlternativeNameSet, BeyondName, IssuanceRuleSet, KeyTypeName, LifetimeValue, NamePatternText,
-    SubjectAttributeName,
+    AlternativeNameSet, BeyondName, EnrolmentRuleSet, IssuanceRuleSet, KeyTypeName, LifetimeValue,
+    NamePatternText, SubjectAttributeName,
 };
 pub use managed_cas::{CaCrls, CaRequest, ChangeCaState, ManagedCa, NewCa, RequestCa, RotateCa};
 pub use mtls_certificates::{CreateMtlsCertificate, MtlsCertificate, MtlsCertificateAssociation};

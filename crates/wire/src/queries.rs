@@ -164,6 +164,8 @@ pub struct ClientCertificatesQuery {
     /// The certificate was revoked before this date or time
     #[param(rename = "revoked_on.before", example = "2026-11-24T12:00:00Z")]
     pub revoked_on_before: Option<String>,
+    /// `false`: only the newest certificate of each line; `true`: only those that a renewal replaced
+    pub replaced: Option<bool>,
     /// `issued_on`, `expires_on` or `common_name`. Default: that of a filter by date or by a part
     /// of the name, otherwise the order of issue. Another order is possible up to 10,000 matches
     pub order: Option<String>,

@@ -3,8 +3,8 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use certgate_model::{
     CONTAINS_MIN, CertificateFilter, CertificateId, CertificateOrder, CertificateQuery,
-    CertificateSearch, Continuation, Direction, FoldedName, ID_PREFIX_MIN, IdRange, NameMatch,
-    SerialNumber, Status, TimeRange, ZoneId, read_hex,
+    CertificateSearch, Continuation, Direction, FoldedName, ID_PREFIX_MIN, IdRange, LinePlace,
+    NameMatch, SerialNumber, Status, TimeRange, ZoneId, read_hex,
 };
 use certgate_pki::sha256;
 
@@ -32,12 +32,13 @@ const SERIAL_NUMBER: &str = "serial_number";
 const FINGERPRINT: &str = "fingerprint_sha256";
 const ID_STARTS_WITH: &str = "id.startswith";
 const AUTHORITY: &str = "certificate_authority_id";
+const REPLACED: &str = "replaced";
 const ORDER: &str = "order";
 const DIRECTION: &str = "direction";
 const CONTINUE: &str = "continue";
 
 /// The parameters that a `continue` belongs to.
-const SEARCH: [&str; 16] = [
+const SEARCH: [&str; 17] = [
     "status",
     COMMON_NAME,
     STARTS_WITH,
@@ -52,9 +53,13 @@ const SEARCH: [&str; 16] = [
     "expires_on.before",
     "revoked_on.after",
     "revoked_on.before",
+    REPLACED,
     ORDER,
     DIRECTION,
 ];
+
+const PLACES: [(&str, LinePlace); 2] =
+    [("false", LinePlace::Newest), ("true", LinePlace::Replaced)];
 
 /// The serial numbers that a text can mean, each with the ID that it leads to.
 type Serials = Vec<(SerialNumber, Option<CertificateId>)>;
@@ -139,6 +144,7 @@ impl Query<'_> {
             issued_on: self.time_range("issued_on.after", "issued_on.before")?,
             expires_on: self.time_range("expires_on.after", "expires_on.before")?,
             revoked_on: self.time_range("revoked_on.after", "revoked_on.before")?,
+            place: self.choice(REPLACED, &PLACES)?,
         };
         let names_one =
             filter.serials.is_some() || filter.fingerprint_sha256.is_some() || filter.ids.is_some();

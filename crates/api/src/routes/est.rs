@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use base64ct::{Base64, Encoding};
-use certgate_model::{SECONDS_PER_DAY, Timestamp, ZoneRecord};
+use certgate_model::{SECONDS_PER_DAY, StoredRules, Timestamp, ZoneRecord};
 use certgate_pki::certs_only;
 use certgate_service::{EnrolError, Fault, IssueError, Issued, RenewalRefused};
 use http::request::Parts;
@@ -24,6 +24,9 @@ use crate::state::{Api, PeerAddress, PeerCertificate};
 
 /// RFC 7030 §4.1.3 and §4.2.3.
 const CERTIFICATES_TYPE: &str = "application/pkcs7-mime; smime-type=certs-only";
+
+/// RFC 7030 §4.5.2.
+const ATTRIBUTES_TYPE: &str = "application/csrattrs";
 
 /// Clients that follow RFC 7030 expect it. RFC 8951 §3.1 has removed its meaning.
 const TRANSFER_ENCODING: HeaderName = HeaderName::from_static("content-transfer-encoding");
@@ -81,6 +84,35 @@ pub(crate) async fn ca_certificates(
     let authorities = api.service.enrolment.authorities(&zone).await?;
     let message = certs_only(authorities.iter().map(Vec::as_slice));
     Ok(encoded(CERTIFICATES_TYPE, &message))
+}
+
+/// Returns the attributes that the issuance rules of the zone demand; 204: none.
+pub(crate) async fn csr_attributes(Label(zone): Label) -> Response {
+    let demanded = match &zone.issuance_rules {
+        StoredRules::Known(rules) => certgate_pki::csr_attributes(rules),
+        StoredRules::Absent | StoredRules::Corrupt(_) => None,
+    };
+    match demanded {
+        Some(attributes) => encoded(ATTRIBUTES_TYPE, &attributes),
+        None => StatusCode::NO_CONTENT.into_response(),
+    }
+}
+
+/// Issues the first certificate of a client.
+pub(crate) async fn enrol(
+    State(api): State<Api>,
+    Label(zone): Label,
+    client: Client,
+    request: Request,
+) -> Result<Response, Refused> {
+    let certificate = client.certificate()?;
+    let csr = csr_of(request).await?;
+    let enrolment = &api.service.enrolment;
+    let issued = enrolment.enrol_with_certificate(zone, certificate, csr, client.address);
+    let issued = issued
+        .await
+        .map_err(|error| Refused::from(error).deferred())?;
+    Ok(issued_answer(&issued))
 }
 
 /// Renews the certificate that the client presents.
@@ -144,8 +176,8 @@ fn encoded(media_type: &'static str, octets: &[u8]) -> Response {
 }
 
 pub(crate) async fn no_route() -> Refused {
-    let text = "there is no such path: EST is below /.well-known/est/<name of the zone>/, with \
-                cacerts and simplereenroll";
+    let text = "the path is unknown: EST is below /.well-known/est/<name of the zone>/, with \
+                cacerts, csrattrs, simpleenroll and simplereenroll";
     Refused::new(StatusCode::NOT_FOUND, text)
 }
 
@@ -210,12 +242,14 @@ impl From<EnrolError> for Refused {
             EnrolError::NoZone => StatusCode::NOT_FOUND,
             EnrolError::NoCertificate
             | EnrolError::OtherCertificate
+            | EnrolError::NotTrusted
+            | EnrolError::Unacceptable(_)
             | EnrolError::RetiredAuthority
             | EnrolError::NotValid { .. } => StatusCode::FORBIDDEN,
             EnrolError::Issue(error) => match error {
-                IssueError::OtherSubject | IssueError::FurtherName { .. } => {
-                    StatusCode::BAD_REQUEST
-                }
+                IssueError::OtherSubject
+                | IssueError::OtherName { .. }
+                | IssueError::FurtherName { .. } => StatusCode::BAD_REQUEST,
                 IssueError::NotRenewed(
                     RenewalRefused::TooSoon { .. } | RenewalRefused::TooOften,
                 ) => StatusCode::TOO_MANY_REQUESTS,

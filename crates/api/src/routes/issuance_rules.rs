@@ -50,10 +50,18 @@ pub(crate) async fn replace(
     scope: ZoneScope<ManageZones>,
     RequiredBody(body): RequiredBody<IssuanceRuleSet>,
 ) -> Result<Response, ApiError> {
+    let rules = rules(body, "")?;
+    for (number, id) in rules.enrolment.trusted_cas.iter().enumerate() {
+        let account = scope.zone().account;
+        let found = api.store.mtls_certificate(account, *id).await?;
+        if !found.is_some_and(|found| found.ca) {
+            let message = format!("the account has no uploaded CA {id}: upload its certificate");
+            let pointer = format!("/enrolment/trusted_cas/{number}");
+            return Err(ApiError::member(pointer, message));
+        }
+    }
     let tenants = &api.service.tenants;
-    let replaced = tenants
-        .replace_issuance_rules(&scope, rules(body, "")?)
-        .await;
+    let replaced = tenants.replace_issuance_rules(&scope, rules).await;
     let zone = replaced.map_err(zone_error)?;
     envelope::one(shown(&zone.issuance_rules).unwrap_or_default())
 }

@@ -295,3 +295,276 @@ async fn the_base64_of_a_request_has_any_form() {
         assert!(found == status && text.contains(part), "{text}");
     }
 }
+
+const RULES: &str = "/certgate/v1/zones/{zone}/issuance_rules";
+
+/// Another certgate is the CA of a manufacturer, whose clients may enrol. Returns it with the ID of
+/// its upload.
+async fn manufacturer(app: &TestApp) -> (TestApp, String) {
+    let other = TestApp::new().await;
+    let ca = "/certgate/v1/accounts/{account}/managed_authority";
+    other.issue("first").await;
+    let certificate = other.get(ca).await.result()["certificate"].clone();
+    let body = json!({ "certificates": certificate, "ca": true });
+    let uploads = "/accounts/{account}/mtls_certificates";
+    let uploaded = app.post(uploads, body).await.result();
+    let id = uploaded["id"].as_str().unwrap().to_owned();
+    (other, id)
+}
+
+async fn enrol(app: &TestApp, certificate: &[u8], name: &str) -> Answer {
+    app.est(Method::POST, "simpleenroll")
+        .with_certificates([certificate.to_vec()])
+        .body(certgate_testkit::csr(name))
+        .await
+}
+
+#[tokio::test]
+async fn a_client_of_a_trusted_ca_enrols_under_its_name() {
+    let app = TestApp::new().await;
+    let (maker, id) = manufacturer(&app).await;
+    let device = Client::new(&maker, "SN-1").await.certificate;
+    let (status, text) = refused(&enrol(&app, &device, "SN-1").await);
+    assert!(status == 403 && text.contains("No trusted CA"), "{text}");
+
+    let rules = json!({ "enrolment": { "trusted_cas": [id], "lifetime": "8h" } });
+    let set = app.put(RULES, rules).await.result();
+    assert_eq!(
+        set["enrolment"],
+        json!({ "trusted_cas": [id], "lifetime": 28_800 })
+    );
+    let enrolled = certificates(&enrol(&app, &device, "SN-1").await);
+    let made = newest(&app).await;
+    assert_eq!(enrolled, [certificate_of(&made)]);
+    assert_eq!(
+        (&made["common_name"], made["validity_days"].as_u64()),
+        (&json!("SN-1"), Some(1))
+    );
+    for name in ["SN-2", "sn-1", ""] {
+        let (status, text) = refused(&enrol(&app, &device, name).await);
+        assert!(status == 400 && text.contains("SN-1"), "{text}");
+    }
+    // The certificate of the zone renews, and does not enrol; that of the maker does not renew.
+    let (status, text) = refused(&enrol(&app, &enrolled[0], "SN-1").await);
+    assert!(status == 403 && text.contains("simplereenroll"), "{text}");
+    let client = Client {
+        certificate: device.clone(),
+        id,
+    };
+    assert_eq!(
+        refused(&client.renew(&app, &certgate_testkit::csr("SN-1")).await).0,
+        403
+    );
+    let mut forged = device.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    assert_eq!(refused(&enrol(&app, &forged, "SN-1").await).0, 403);
+    assert_eq!(refused(&enrol(&app, &[0x30, 0], "SN-1").await).0, 403);
+    app.clock.advance_seconds(366 * 86_400);
+    let (status, text) = refused(&enrol(&app, &device, "SN-1").await);
+    assert!(status == 403 && text.contains("is valid from"), "{text}");
+}
+
+#[tokio::test]
+async fn rules_of_enrolment_are_checked() {
+    let app = TestApp::new().await;
+    let unknown = "0199f0c3-7f0a-7c1e-9d57-5f0a3c1b2d4e";
+    let (_, id) = manufacturer(&app).await;
+    for (enrolment, pointer) in [
+        (
+            json!({ "trusted_cas": [unknown] }),
+            "/enrolment/trusted_cas/0",
+        ),
+        (
+            json!({ "trusted_cas": [id, unknown] }),
+            "/enrolment/trusted_cas/1",
+        ),
+        (json!({ "trusted_cas": [] }), "/enrolment/trusted_cas"),
+        (
+            json!({ "trusted_cas": vec![unknown; 11] }),
+            "/enrolment/trusted_cas",
+        ),
+        (json!({ "lifetime": "59m" }), "/enrolment/lifetime"),
+        (
+            json!({ "revoke_replaced_after": 1 }),
+            "/enrolment/revoke_replaced_after",
+        ),
+    ] {
+        let error = app
+            .put(RULES, json!({ "enrolment": enrolment }))
+            .await
+            .error();
+        assert_eq!(
+            (error.status, error.pointer.as_deref()),
+            (400, Some(pointer))
+        );
+    }
+    let token = json!({
+        "name": "t",
+        "policies": [],
+        "issuance_rules": { "enrolment": { "lifetime": "8h" } },
+    });
+    let error = app.post("/user/tokens", token).await.error();
+    assert_eq!(error.pointer.as_deref(), Some("/issuance_rules/enrolment"));
+}
+
+#[tokio::test]
+async fn a_replaced_certificate_is_revoked_after_the_time_of_the_rule() {
+    let app = TestApp::new().await;
+    let client = Client::new(&app, "device-1").await;
+    let rules = json!({ "enrolment": { "revoke_replaced_after": "2h", "lifetime": "1d" } });
+    app.put(RULES, rules).await.result();
+    certificates(&client.renew(&app, &certgate_testkit::csr("device-1")).await);
+    let new = newest(&app).await;
+    assert_eq!(new["validity_days"], 1);
+    app.clock.advance_seconds(7_199);
+    app.settle().await;
+    assert_eq!(object(&app, &client.id).await["status"], "active");
+    app.clock.advance_seconds(1);
+    app.settle().await;
+    assert_eq!(object(&app, &client.id).await["status"], "revoked");
+    assert_eq!(
+        object(&app, new["id"].as_str().unwrap()).await["status"],
+        "active"
+    );
+    let path = format!(
+        "/certgate/v1/zones/{{zone}}/client_certificates/{}/history",
+        client.id
+    );
+    let history = app.get(&path).await.result();
+    let revoked = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|event| event["action"] == "revoked");
+    let revoked = revoked.unwrap();
+    assert_eq!(
+        (&revoked["reason"], &revoked["actor"]["type"]),
+        (&json!("superseded"), &json!("system"))
+    );
+    // Nothing is left to do.
+    app.settle().await;
+    assert_eq!(app.get(&path).await.result(), history);
+}
+
+#[tokio::test]
+async fn a_renewal_keeps_the_limit_of_active_certificates() {
+    let app = TestApp::new().await;
+    app.put(
+        RULES,
+        json!({ "active_per_name": 1, "certificates_per_day": 2 }),
+    )
+    .await
+    .result();
+    let client = Client::new(&app, "device-1").await;
+    certificates(&client.renew(&app, &certgate_testkit::csr("device-1")).await);
+    // The limit of a day counts renewals.
+    app.clock.advance_seconds(61);
+    let new = Client::of(&newest(&app).await);
+    let answer = new.renew(&app, &certgate_testkit::csr("device-1")).await;
+    assert!(refused(&answer).1.contains("certificates_per_day"));
+}
+
+#[tokio::test]
+async fn lists_show_the_newest_of_each_line_or_the_replaced() {
+    let app = TestApp::new().await;
+    let ids = |list: Value| {
+        let list = list.as_array().unwrap().clone();
+        list.iter()
+            .map(|one| {
+                one["common_name"].as_str().unwrap().to_owned() + one["id"].as_str().unwrap()
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut old = Vec::new();
+    for name in ["a", "b", "c"] {
+        let client = Client::new(&app, name).await;
+        if name != "c" {
+            certificates(&client.renew(&app, &certgate_testkit::csr(name)).await);
+            old.push(format!("{name}{}", client.id));
+        }
+    }
+    let path = "/zones/{zone}/client_certificates";
+    let replaced = ids(app.get(&format!("{path}?replaced=true")).await.result());
+    old.reverse();
+    assert_eq!(replaced, old);
+    for query in [
+        "replaced=false",
+        "replaced=false&status=all",
+        "replaced=false&order=common_name",
+    ] {
+        let answer = app.get(&format!("{path}?{query}")).await;
+        let newest = ids(answer.result());
+        assert_eq!(newest.len(), 3, "{query}");
+        assert!(newest.iter().all(|one| !old.contains(one)), "{query}");
+        assert_eq!(answer.json()["result_info"]["total_count"], 3);
+    }
+    let error = app.get(&format!("{path}?replaced=maybe")).await.error();
+    assert_eq!(error.status, 400);
+}
+
+#[tokio::test]
+async fn csrattrs_are_those_of_the_rules() {
+    let app = TestApp::new().await;
+    let none = app.est(Method::GET, "csrattrs").await;
+    assert_eq!((none.status, none.bytes.len()), (StatusCode::NO_CONTENT, 0));
+    app.put(RULES, json!({ "key_types": ["P-384"] }))
+        .await
+        .result();
+    let answer = app.est(Method::GET, "csrattrs").await;
+    assert_eq!(answer.headers["content-type"], "application/csrattrs");
+    // SEQUENCE { SEQUENCE { id-ecPublicKey, SET { secp384r1 } } }
+    assert_eq!(answer.bytes, b"MBQwEgYHKoZIzj0CATEHBgUrgQQAIg==");
+}
+
+/// The answers to each kind of client. The token of the request plays no part.
+#[tokio::test]
+async fn each_operation_is_for_its_clients() {
+    let app = TestApp::new().await;
+    let (maker, id) = manufacturer(&app).await;
+    app.put(RULES, json!({ "enrolment": { "trusted_cas": [id] } }))
+        .await
+        .result();
+    let stranger = TestApp::new().await;
+    let revoked = Client::new(&app, "d").await;
+    app.delete(&format!(
+        "/zones/{{zone}}/client_certificates/{}",
+        revoked.id
+    ))
+    .await
+    .result();
+    let clients = [
+        ("none", None),
+        (
+            "of the zone",
+            Some(Client::new(&app, "d").await.certificate),
+        ),
+        ("revoked", Some(revoked.certificate)),
+        (
+            "of the maker",
+            Some(Client::new(&maker, "d").await.certificate),
+        ),
+        (
+            "of a stranger",
+            Some(Client::new(&stranger, "d").await.certificate),
+        ),
+    ];
+    for (operation, method, expected) in [
+        ("cacerts", Method::GET, [200, 200, 200, 200, 200]),
+        ("csrattrs", Method::GET, [204, 204, 204, 204, 204]),
+        ("simpleenroll", Method::POST, [403, 403, 403, 200, 403]),
+        ("simplereenroll", Method::POST, [403, 200, 403, 403, 403]),
+        ("serverkeygen", Method::POST, [404, 404, 404, 404, 404]),
+        ("simpleenroll", Method::GET, [405, 405, 405, 405, 405]),
+    ] {
+        for ((client, certificate), status) in clients.iter().zip(expected) {
+            let mut call = app
+                .est(method.clone(), operation)
+                .body(certgate_testkit::csr("d"))
+                .header("authorization", &format!("Bearer {}", app.token));
+            if let Some(certificate) = certificate {
+                call = call.with_certificates([certificate.clone()]);
+            }
+            assert_eq!(call.await.status.as_u16(), status, "{operation} {client}");
+        }
+    }
+}

@@ -74,6 +74,11 @@ pub struct AlternativeNameRules {
 }
 
 impl AlternativeNameRules {
+    /// Returns true if they permit any name.
+    pub fn permits_some(&self) -> bool {
+        !(self.dns.is_empty() && self.email.is_empty() && self.uri.is_empty() && self.ip.is_empty())
+    }
+
     /// Permits no names, and drops those of a request.
     pub const NONE: Self = Self {
         dns: Vec::new(),

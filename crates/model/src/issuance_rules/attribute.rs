@@ -42,6 +42,11 @@ impl SubjectAttribute {
     pub fn of_oid(oid: String) -> Self {
         Self(oid)
     }
+
+    /// The object identifier in dotted form.
+    pub fn oid(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Returns true if a subject can have an attribute with this object identifier, and if its arcs

@@ -3,13 +3,17 @@
 
 use certgate_model::{
     AuthorityRecord, CertificateFilter, CertificateId, CertificateOrder, CertificateRecord,
-    CertificateSearch, Continuation, Direction, Event, FoldedName, IdRange, MatchCount, NameMatch,
-    RevocationReason, SearchOutcome, Slice, Status, TimeRange, Timestamp, ZoneId,
+    CertificateSearch, Continuation, Direction, Event, FoldedName, IdRange, LinePlace, MatchCount,
+    NameMatch, RevocationReason, SearchOutcome, SerialNumber, Slice, Status, TimeRange, Timestamp,
+    ZoneId,
 };
 
 use super::fixtures;
 use super::fixtures::{by, by_at};
-use crate::{AuthorityReplaced, CertificateRecorded, Neighbours, SearchLimits, Store};
+use super::replacements::record_by;
+use crate::{
+    AuthorityReplaced, Basis, CertificateRecorded, Neighbours, Renewal, SearchLimits, Store,
+};
 
 /// The certificates of the zone that is searched.
 const CERTIFICATES: u32 = 150;
@@ -18,7 +22,7 @@ const CERTIFICATES: u32 = 150;
 const OTHERS: u32 = 30;
 
 /// The number of conditions.
-const KINDS: u64 = 11;
+const KINDS: u64 = 12;
 
 /// Limits at which a few certificates are too many.
 const SMALL: SearchLimits = SearchLimits {
@@ -60,6 +64,8 @@ pub struct Searched<'s> {
     /// Every ID, also those of another zone.
     ids: Vec<CertificateId>,
     draw: u64,
+    /// True once the second CA is active.
+    is_late: bool,
 }
 
 impl<'s> Searched<'s> {
@@ -88,9 +94,11 @@ impl<'s> Searched<'s> {
             certificates: Vec::new(),
             ids: Vec::new(),
             draw: seed | 1,
+            is_late: false,
         };
         for n in 0..CERTIFICATES {
             if n == CERTIFICATES / 3 {
+                searched.is_late = true;
                 let [old, new] = &searched.authorities;
                 let replaced = store
                     .replace_managed_authority(Some(old.id), new.clone(), 100, by())
@@ -106,6 +114,9 @@ impl<'s> Searched<'s> {
             }
             let certificate = searched.certificate(number, n, zones[0].id);
             searched.record(certificate).await;
+            if n % 3 == 2 {
+                searched.replace_last().await;
+            }
         }
         searched
     }
@@ -122,9 +133,36 @@ impl<'s> Searched<'s> {
         }
     }
 
+    /// Records one more certificate in the place of the last, if that is active.
+    async fn replace_last(&mut self) {
+        let Some(last) = self.certificates.last_mut() else {
+            return;
+        };
+        if last.status != Status::Active {
+            return;
+        }
+        let mut successor = last.clone();
+        successor.id = CertificateId::from_bytes(last.id.as_bytes().map(|octet| !octet));
+        let serial = last.serial.as_bytes().map(|octet| !octet);
+        successor.serial = SerialNumber::from_random(serial);
+        successor.lineage.replaces = Some(last.id);
+        last.lineage.replaced_by = Some(successor.id);
+        let renewal = Renewal {
+            replaced: last.id,
+            interval_seconds: 0,
+            per_day_max: u64::MAX,
+            revoke_on: None,
+        };
+        let basis = Basis::Renewal(renewal);
+        let recorded = record_by(self.store, successor.clone(), basis, by()).await;
+        assert_eq!(recorded, CertificateRecorded::Recorded);
+        self.ids.push(successor.id);
+        self.certificates.push(successor);
+    }
+
     /// Makes a certificate whose ID is not in the order of issuing.
     fn certificate(&mut self, number: u32, n: u32, zone: ZoneId) -> CertificateRecord {
-        let is_late = self.certificates.len() >= CERTIFICATES as usize / 3;
+        let is_late = self.is_late;
         let authority = &self.authorities[usize::from(is_late)];
         let scattered = number * 1_000 + n * 89 % 500;
         let status = match self.draw % 7 {
@@ -266,6 +304,10 @@ impl<'s> Searched<'s> {
                 7 => filter.authority = Some(self.authorities[self.next(2) as usize].id),
                 8 => filter.issued_on = self.range(one.issued_on),
                 9 => filter.expires_on = self.range(one.expires_on),
+                10 => {
+                    let places = [LinePlace::Newest, LinePlace::Replaced];
+                    filter.place = Some(places[self.next(2) as usize]);
+                }
                 _ => filter.revoked_on = self.range(fixtures::instant(900)),
             }
         }
@@ -559,6 +601,12 @@ impl<'s> Searched<'s> {
         if filter.authority.is_some() {
             alone.push(CertificateFilter {
                 authority: filter.authority,
+                ..none.clone()
+            });
+        }
+        if filter.place == Some(LinePlace::Replaced) {
+            alone.push(CertificateFilter {
+                place: filter.place,
                 ..none.clone()
             });
         }

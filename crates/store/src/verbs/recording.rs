@@ -22,7 +22,7 @@ use super::tallies::{Counted, Standing, Tallies};
 use crate::db::{Db, values};
 use crate::position::Position;
 use crate::schema::{ADOPTED_CERTIFICATES, CERTIFICATES, STATUSES};
-use crate::{Basis, CertificateRecorded, RecordingLimits, StoreError, seal};
+use crate::{Basis, CertificateRecorded, RecordingLimits, Renewal, StoreError, seal};
 
 /// A certificate to record.
 pub(crate) struct New {
@@ -31,6 +31,15 @@ pub(crate) struct New {
     pub(crate) basis: Basis,
     pub(crate) by: By,
     pub(crate) circumstances: Circumstances,
+}
+
+impl New {
+    fn renewal(&self) -> Option<&Renewal> {
+        match &self.basis {
+            Basis::Permission => None,
+            Basis::Renewal(renewal) => Some(renewal),
+        }
+    }
 }
 
 /// The origin of a certificate to record.
@@ -85,14 +94,19 @@ pub(crate) async fn record<D: Db>(
     let mut outcomes = Vec::with_capacity(news.len());
     let mut placed: Vec<Placed<'_>> = Vec::with_capacity(news.len());
     let mut counts = Counts::new(db);
-    let mut replacements = Replacements::read(db, news).await?;
+    let mut replacements =
+        Replacements::read(db, news.iter().filter_map(|new| new.renewal())).await?;
     for new in news {
         // A repeated request gets its certificate, also if that was the last one of a limit.
         if ends.has(&new.certificate).await? {
             outcomes.push(CertificateRecorded::Exists);
             continue;
         }
-        if let Some(refused) = replacements.refusal(new) {
+        let (zone, at) = (new.certificate.zone, new.by.at);
+        let refused = new
+            .renewal()
+            .and_then(|renewal| replacements.refusal(renewal, zone, at));
+        if let Some(refused) = refused {
             outcomes.push(CertificateRecorded::NotReplaced(refused));
             continue;
         }
@@ -110,7 +124,9 @@ pub(crate) async fn record<D: Db>(
                 if let Some(counted) = counted {
                     counts.add(counted);
                 }
-                replacements.add(new, place.position);
+                if let Some(renewal) = new.renewal() {
+                    replacements.add(renewal, new.certificate.id, place.position, at);
+                }
                 placed.push(place);
                 CertificateRecorded::Recorded
             }

@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 
 use certgate_model::{CertificateId, RevocationReason, Status, Timestamp, ZoneId};
 
-use super::recording::New;
 use crate::db::{Db, Row, Values, values};
 use crate::position::Position;
 use crate::schema::REPLACEMENTS;
-use crate::{Basis, Renewal, RenewalRefused, ReplacedCertificate, StoreError};
+use crate::{Renewal, RenewalRefused, ReplacedCertificate, StoreError};
 
 /// The certificates that a batch replaces.
 pub(super) struct Replacements {
@@ -93,11 +92,11 @@ impl Line {
 
 impl Replacements {
     /// Reads the certificates that are to be replaced.
-    pub(super) async fn read<D: Db>(db: &D, news: &[&New]) -> Result<Self, StoreError> {
-        let ids: Vec<_> = news
-            .iter()
-            .filter_map(|new| Some(renewal_of(new)?.replaced))
-            .collect();
+    pub(super) async fn read<D: Db>(
+        db: &D,
+        renewals: impl Iterator<Item = &Renewal>,
+    ) -> Result<Self, StoreError> {
+        let ids: Vec<_> = renewals.map(|renewal| renewal.replaced).collect();
         let cells: Vec<_> = ids.iter().map(|id| values![*id].to_vec()).collect();
         let lines = db.optional_each(LINE, &cells, Line::read).await?;
         let lines = ids.into_iter().zip(lines);
@@ -107,24 +106,30 @@ impl Replacements {
         })
     }
 
-    /// Returns the reason why a certificate cannot be recorded, if it is to replace another.
-    pub(super) fn refusal(&self, new: &New) -> Option<RenewalRefused> {
-        let renewal = renewal_of(new)?;
+    /// Returns the reason why a certificate of a zone cannot be recorded in the place of another.
+    pub(super) fn refusal(
+        &self,
+        renewal: &Renewal,
+        zone: ZoneId,
+        at: Timestamp,
+    ) -> Option<RenewalRefused> {
         match self.lines.get(&renewal.replaced) {
-            Some(line) => line.refusal(new.certificate.zone, renewal, new.by.at),
+            Some(line) => line.refusal(zone, renewal, at),
             None => Some(RenewalRefused::NotFound),
         }
     }
 
-    /// Notes that a certificate is recorded at this position.
-    pub(super) fn add(&mut self, new: &New, successor: Position) {
-        let Some(renewal) = renewal_of(new) else {
-            return;
-        };
+    /// Notes that a certificate is recorded at this position and time.
+    pub(super) fn add(
+        &mut self,
+        renewal: &Renewal,
+        id: CertificateId,
+        successor: Position,
+        on: Timestamp,
+    ) {
         let Some(line) = self.lines.get_mut(&renewal.replaced) else {
             return;
         };
-        let on = new.by.at;
         self.made.push(Made {
             position: line.position,
             successor,
@@ -132,7 +137,7 @@ impl Replacements {
             renewals: line.renewals_on(on) + 1,
             revoke_on: renewal.revoke_on,
         });
-        line.replaced = Some((new.certificate.id, on));
+        line.replaced = Some((id, on));
     }
 
     /// Writes the replacements, after their certificates.
@@ -151,13 +156,6 @@ impl Replacements {
             ]);
         }
         db.insert(&REPLACEMENTS, &rows).await
-    }
-}
-
-fn renewal_of(new: &New) -> Option<&Renewal> {
-    match &new.basis {
-        Basis::Permission => None,
-        Basis::Renewal(renewal) => Some(renewal),
     }
 }
 
@@ -181,21 +179,27 @@ pub(crate) async fn due<D: Db>(
     at: Timestamp,
     limit: u32,
 ) -> Result<Vec<ReplacedCertificate>, StoreError> {
-    let select = "SELECT zones.id, zones.account, certificates.id \
-                  FROM (SELECT position, revoke_on FROM replacements \
+    let select = "SELECT position FROM replacements \
                   WHERE revoke_on IS NOT NULL AND revoke_on <= ?1 \
-                  ORDER BY revoke_on, position LIMIT ?2) AS due \
-                  JOIN certificates ON certificates.position = due.position \
-                  JOIN zones ON zones.number = due.position >> 36 \
-                  ORDER BY due.revoke_on, due.position";
-    db.rows(select, &values![at, limit], |row| {
+                  ORDER BY revoke_on, position LIMIT ?2";
+    let read = |row: &dyn Row| row.get::<i64>(0);
+    let positions = db.rows(select, &values![at, limit], read).await?;
+    let cells: Vec<_> = positions
+        .iter()
+        .map(|position| values![*position].to_vec())
+        .collect();
+    // A join would read every certificate on PostgreSQL.
+    let select = "SELECT zones.id, zones.account, certificates.id FROM certificates \
+                  JOIN zones ON zones.number = certificates.position >> 36 \
+                  WHERE certificates.position = ?1";
+    let found = db.optional_each(select, &cells, |row| {
         Ok(ReplacedCertificate {
             zone: row.get(0)?,
             account: row.get(1)?,
             id: row.get(2)?,
         })
-    })
-    .await
+    });
+    Ok(found.await?.into_iter().flatten().collect())
 }
 
 /// Returns the time at which the next replaced certificate is to be revoked.

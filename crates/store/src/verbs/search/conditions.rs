@@ -1,7 +1,8 @@
 //! The conditions of a search in the terms of the tables.
 
 use certgate_model::{
-    AuthorityId, CertificateFilter, FoldedName, INDEXED_NAME_MAX, NameMatch, Status, TimeRange,
+    AuthorityId, CertificateFilter, FoldedName, INDEXED_NAME_MAX, LinePlace, NameMatch, Status,
+    TimeRange,
 };
 
 use super::entry::{Entry, Need};
@@ -43,7 +44,13 @@ impl<'f> Conditions<'f> {
         if self.filter.serials.is_some() {
             return false;
         }
-        let has_one = |source: Source| matches!(source.index, Index::Ids | Index::Status(_));
+        let has_one = |source: Source| {
+            let index = source.index;
+            matches!(
+                index,
+                Index::Ids | Index::Status(_) | Index::Replaced | Index::All
+            )
+        };
         let is_inside_names = matches!(self.filter.common_name, Some(NameMatch::Contains(_)));
         let mut sources = self.sources(0, order).into_iter();
         self.filter.fingerprint_sha256.is_some() || is_inside_names || !sources.all(has_one)
@@ -93,6 +100,9 @@ impl<'f> Conditions<'f> {
         sources.extend(filter.ids.map(|ids| Source::ids(zone, ids)));
         let status = filter.status.map(|status| Source::status(zone, status));
         let is_active = filter.status == Some(Status::Active);
+        if filter.place == Some(LinePlace::Replaced) {
+            sources.push(Source::replaced(zone));
+        }
         sources.extend(status.clone().filter(|_| !is_active));
         for (index, range) in [
             (Index::Revocations, filter.revoked_on),
@@ -105,9 +115,14 @@ impl<'f> Conditions<'f> {
         }
         sources.extend(self.authority.map(|number| Source::authority(zone, number)));
         sources.extend(status.filter(|_| is_active));
-        // A list of a status may have any order that an index has.
-        if filter.is_status_only() {
+        // A list of a status, or of a place in a line, may have any order that an index has.
+        let other = CertificateFilter {
+            place: None,
+            ..filter.clone()
+        };
+        if other.is_status_only() {
             match order {
+                Order::Position if filter.place.is_some() => sources.push(Source::all(zone)),
                 Order::ExpiresOn => {
                     let whole = TimeRange::default();
                     sources.push(Source::dates(zone, Index::Expiries, whole));
@@ -147,6 +162,7 @@ impl<'f> Conditions<'f> {
             || self
                 .authority
                 .is_some_and(|number| !has(Index::Authority(number)))
+            || filter.place.is_some() && !has(Index::Replaced)
             || is_limited(filter.revoked_on) && !has(Index::Revocations);
         match (rows, states) {
             (true, _) => Need::Rows,
@@ -174,8 +190,9 @@ impl<'f> Conditions<'f> {
         let is_of_authority = self
             .authority
             .is_none_or(|number| number == row.state.authority);
+        let is_in_place = filter.is_in_place(row.state.is_replaced);
         let Some(certificate) = &row.certificate else {
-            return is_status && is_revoked && is_of_authority;
+            return is_status && is_revoked && is_of_authority && is_in_place;
         };
         let in_ids = filter.ids.is_none_or(|ids| {
             let id = certificate.id.as_bytes();
@@ -195,6 +212,7 @@ impl<'f> Conditions<'f> {
             && is_revoked
             && in_ids
             && is_of_authority
+            && is_in_place
             && filter.issued_on.contains(certificate.issued_on)
             && filter.expires_on.contains(certificate.expires_on)
             && is_named()

@@ -35,6 +35,8 @@ fn kind(index: Index) -> u8 {
         Index::Authority(_) => 5,
         Index::Status(_) => 6,
         Index::Ids => 7,
+        Index::Replaced => 8,
+        Index::All => 9,
     }
 }
 
@@ -66,7 +68,7 @@ impl Place {
                 Key::Text(text.to_owned())
             }
             2..=4 => Key::Integer(i64::from_be_bytes(key.try_into().ok()?)),
-            5 | 6 if key.is_empty() => Key::None,
+            5 | 6 | 8 | 9 if key.is_empty() => Key::None,
             7 => Key::Id(key.try_into().ok()?),
             _ => return None,
         };
@@ -119,6 +121,8 @@ mod tests {
             (Index::Authority(3), Key::None),
             (Index::Status(Status::Revoked), Key::None),
             (Index::Ids, Key::Id([9; 16])),
+            (Index::Replaced, Key::None),
+            (Index::All, Key::None),
         ] {
             let place = Place::new(index, (key, i64::MIN), 4_711);
             let written = place.write();
@@ -134,7 +138,7 @@ mod tests {
             let mut other = written;
             other.0[0] = 2;
             assert_eq!(Place::read(&other), None);
-            other.0[..2].copy_from_slice(&[VERSION, 8]);
+            other.0[..2].copy_from_slice(&[VERSION, 10]);
             assert_eq!(Place::read(&other), None);
         }
         let long = "ä".repeat(INDEXED_NAME_MAX + 1);

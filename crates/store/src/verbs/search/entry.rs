@@ -70,6 +70,7 @@ pub(super) struct State {
     pub(super) revoked_on: Option<Timestamp>,
     /// The number of its CA, which stands beside the status.
     pub(super) authority: i64,
+    pub(super) is_replaced: bool,
 }
 
 /// The part of a certificate that never changes.
@@ -100,6 +101,7 @@ impl Entry {
                 status: row.get(2)?,
                 revoked_on: row.get(3)?,
                 authority: row.get(4)?,
+                is_replaced: row.get(5)?,
             })
         };
         let details = match need {
@@ -111,10 +113,10 @@ impl Entry {
             Need::Rows => Some(Row {
                 state: state(row)?,
                 certificate: Some(Certificate {
-                    id: row.get(5)?,
-                    common_name: row.get(6)?,
-                    issued_on: row.get(7)?,
-                    expires_on: row.get(8)?,
+                    id: row.get(6)?,
+                    common_name: row.get(7)?,
+                    issued_on: row.get(8)?,
+                    expires_on: row.get(9)?,
                 }),
             }),
         };

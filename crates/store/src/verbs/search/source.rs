@@ -30,6 +30,10 @@ pub(super) enum Index {
     Status(Status),
     /// IDs, of all zones.
     Ids,
+    /// The replaced certificates of a zone.
+    Replaced,
+    /// All certificates of a zone.
+    All,
 }
 
 /// The entries of an index between two places, both included.
@@ -116,6 +120,16 @@ impl Source {
         source
     }
 
+    /// The replaced certificates of a zone.
+    pub(super) fn replaced(zone: i64) -> Self {
+        Self::of_zone(Index::Replaced, zone)
+    }
+
+    /// All certificates of a zone.
+    pub(super) fn all(zone: i64) -> Self {
+        Self::of_zone(Index::All, zone)
+    }
+
     /// The certificates with an ID in a range. They may be of any zone.
     pub(super) fn ids(zone: i64, ids: IdRange) -> Self {
         let key = |id: CertificateId| Key::Id(*id.as_bytes());
@@ -125,7 +139,10 @@ impl Source {
     /// Returns true if the index has the entries in this order.
     pub(super) fn is_in(&self, order: Order) -> bool {
         match (self.index, order) {
-            (Index::Authority(_) | Index::Status(_), Order::Position)
+            (
+                Index::Authority(_) | Index::Status(_) | Index::Replaced | Index::All,
+                Order::Position,
+            )
             | (Index::Names, Order::Name)
             | (Index::Expiries, Order::ExpiresOn)
             | (Index::IssueDates, Order::IssuedOn)
@@ -290,7 +307,7 @@ impl Source {
             Need::States => {
                 let statuses = joined(D::DIALECT, "statuses", STATE);
                 format!(
-                    "SELECT entries.sort_key, entries.position, {STATE} \
+                    "SELECT entries.sort_key, entries.position, {STATE}, {REPLACED} \
                      FROM ({entries}) AS entries{statuses}"
                 )
             }
@@ -298,7 +315,7 @@ impl Source {
                 let statuses = joined(D::DIALECT, "statuses", STATE);
                 let certificates = joined(D::DIALECT, "certificates", CERTIFICATE);
                 format!(
-                    "SELECT entries.sort_key, entries.position, {STATE}, {CERTIFICATE} \
+                    "SELECT entries.sort_key, entries.position, {STATE}, {REPLACED}, {CERTIFICATE} \
                      FROM ({entries}) AS entries{certificates}{statuses}"
                 )
             }
@@ -323,7 +340,8 @@ impl Source {
             (Index::IssueDates, _) => "certificate_issue_dates",
             (Index::Revocations, _) => "certificate_revocations",
             (Index::Authority(_), _) => "certificate_authorities",
-            (Index::Status(_), _) => "statuses",
+            (Index::Status(_) | Index::All, _) => "statuses",
+            (Index::Replaced, _) => "replacements",
             (Index::Ids, Dialect::Sqlite) => "certificates INDEXED BY certificates_by_id",
             (Index::Ids, Dialect::Postgres) => "certificates",
         }
@@ -337,7 +355,7 @@ impl Source {
             Index::IssueDates => Some("issued_on"),
             Index::Revocations => Some("revoked_on"),
             Index::Ids => Some("id"),
-            Index::Authority(_) | Index::Status(_) => None,
+            Index::Authority(_) | Index::Status(_) | Index::Replaced | Index::All => None,
         }
     }
 
@@ -348,6 +366,7 @@ impl Source {
             Index::Authority(number) => values![number, first.1, last.1].to_vec(),
             Index::Status(status) => values![status.code(), first.1, last.1].to_vec(),
             Index::Ids => values![&first.0, &last.0].to_vec(),
+            Index::Replaced | Index::All => values![first.1, last.1].to_vec(),
             Index::Names | Index::Expiries | Index::IssueDates | Index::Revocations => {
                 values![self.zone, &first.0, first.1, &last.0, last.1].to_vec()
             }
@@ -369,6 +388,7 @@ impl Source {
         match (self.index, self.column()) {
             (Index::Authority(_), _) => of_value("authority"),
             (Index::Status(_), _) => of_value("status"),
+            (Index::Replaced | Index::All, _) => "position >= ?1 AND position <= ?2".to_owned(),
             (Index::Ids, _) | (_, None) => "id >= ?1 AND id <= ?2".to_owned(),
             (_, Some(column)) => format!("zone = ?1 AND {}", between(column)),
         }
@@ -450,8 +470,12 @@ fn between(column: &str) -> String {
 /// Returns the part of an entry to hold; `None` drops it.
 pub(super) type Sieve<'s> = dyn Fn(Entry) -> Option<Entry> + Send + Sync + 's;
 
-/// The columns of [`State`].
+/// The first columns of [`State`].
 const STATE: &str = "statuses.status, statuses.revoked_on, statuses.authority";
+
+/// The last column of [`State`].
+const REPLACED: &str = "EXISTS (SELECT 1 FROM replacements \
+                        WHERE replacements.position = entries.position)";
 
 /// The columns of [`Certificate`].
 const CERTIFICATE: &str = "certificates.id, certificates.common_name, certificates.issued_on, \
