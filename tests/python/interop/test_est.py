@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kit.enrolment import ZONE, Enrolment, curl, renew
+from kit.enrolment import ZONE, Device, Enrolment, curl, renew
 from kit.harness import KEYS, MakeServer, eventually, needs, openssl
 
 
@@ -131,6 +131,41 @@ def test_clients_without_an_accepted_certificate(enrolment: Enrolment, tmp_path:
     assert old.returncode == 35, old
 
 
+def test_a_device_of_a_manufacturer_enrols_and_renews(
+    enrolment: Enrolment, tmp_path: Path
+) -> None:
+    names = ("maker.key", "maker.crt", "factory.key", "factory.crt")
+    maker_key, maker, key, certificate = (tmp_path / name for name in names)
+    new = ["req", "-x509", *KEYS["RSA-2048"], "-nodes", "-subj"]
+    maker.write_text(openssl(*new, "/CN=Maker", "-keyout", maker_key))
+    signer = ["-CA", maker, "-CAkey", maker_key, "-addext", "basicConstraints=CA:FALSE"]
+    certificate.write_text(openssl(*new, "/O=Maker/CN=SN-1", "-keyout", key, *signer))
+    account = enrolment.server.made["account_id"]
+    body = {"certificates": maker.read_text(), "ca": True}
+    uploads = f"/client/v4/accounts/{account}/mtls_certificates"
+    uploaded = enrolment.api.call("POST", uploads, body).result
+    rules = {"enrolment": {"trusted_cas": [uploaded["id"]], "lifetime": "8h"}}
+    path = f"/certgate/v1/zones/{enrolment.server.zone_id}/issuance_rules"
+    assert enrolment.api.call("PUT", path, rules).status == 200
+
+    device_key, device_certificate = tmp_path / "device.key", tmp_path / "device.crt"
+    csr = base64_of(enrolment.csr(device_key, "SN-1"))
+    identity = ["--cert", certificate, "--key", key, "--data-binary", csr]
+    (enrolled,) = curl(enrolment, "simpleenroll", *identity).certificates
+    lifetime = enrolled.not_valid_after_utc - enrolled.not_valid_before_utc
+    assert lifetime.total_seconds() == 8 * 3600
+    device_certificate.write_bytes(enrolled.public_bytes(Encoding.PEM))
+    device = Device(device_key, device_certificate, str(enrolment.newest()["id"]))
+    csr = base64_of(enrolment.csr(tmp_path / "next.key", "SN-1"))
+    assert renew(enrolment, device, csr).certificates
+    # Another device of the same manufacturer cannot take the name.
+    other, other_key = tmp_path / "other.crt", tmp_path / "other.key"
+    other.write_text(openssl(*new, "/CN=SN-2", "-keyout", other_key, *signer))
+    identity = ["--cert", other, "--key", other_key, "--data-binary", csr]
+    refused = curl(enrolment, "simpleenroll", *identity)
+    assert refused.status == 400 and '"SN-2"' in refused.text
+
+
 def test_a_renewed_tls_certificate_is_reloaded(enrolment: Enrolment) -> None:
     first = enrolment.tls.certificate.read_text()
     enrolment.tls.renew()
@@ -174,6 +209,8 @@ def test_strongswan(enrolment: Enrolment, tmp_path: Path, kind: str) -> None:
     newest = enrolment.newest()
     assert newest["certgate"] == {"replaces": device.id}
     assert renewed == x509.load_pem_x509_certificate(str(newest["certificate"]).encode())
-    # The replaced certificate, and then the new one after its revocation.
-    with pytest.raises(AssertionError):
-        pki(enrolment, "--est", "--in", tmp_path / "new.csr", *old[:0], *old)
+    # A new key for the replaced certificate.
+    other = ["req", "-new", *KEYS[kind], "-nodes", "-keyout", tmp_path / "other.key"]
+    openssl(*other, "-subj", "/CN=device-1", "-outform", "DER", "-out", request)
+    with pytest.raises(AssertionError, match="403"):
+        pki(enrolment, "--est", "--in", request, *old)
