@@ -108,9 +108,16 @@ export class Tab {
 
   /** Goes to a page by its fragment, without `#/`. */
   async go(path: string): Promise<void> {
-    await this.page.evaluate((hash) => {
-      location.hash = hash;
-    }, `#/${path}`);
+    // The console has seen the change when this returns: it listened first.
+    await this.page.evaluate(
+      (hash) =>
+        new Promise<void>((resolve) => {
+          if (location.hash === hash) resolve();
+          addEventListener('hashchange', () => resolve(), { once: true });
+          location.hash = hash;
+        }),
+      `#/${path}`,
+    );
     await this.settle();
   }
 
@@ -119,11 +126,12 @@ export class Tab {
     return this.page.locator('#page');
   }
 
-  /** Waits until no part of the page says that it loads. */
+  /** Waits until no part of the page says that it loads, and no list is an earlier one. */
   async settle(): Promise<void> {
     await this.page.waitForFunction(() => {
       const root = document.querySelector('#page');
-      return root !== null && root.childElementCount > 0 && !document.querySelector('.loading');
+      const isFilled = root !== null && root.childElementCount > 0;
+      return isFilled && !document.querySelector('.loading, .stale');
     });
   }
 
