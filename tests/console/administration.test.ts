@@ -149,6 +149,21 @@ test('a request is checked before it is sent', async () => {
   });
 });
 
+test('a request that is dropped on the field is read', async () => {
+  await inTab(open('issue'), async ({ page }) => {
+    const field = page.getByLabel('Certificate signing request', { exact: true });
+    const data = await page.evaluateHandle((csr) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([csr], 'device.csr'));
+      return transfer;
+    }, makeCsr('dropped'));
+    await field.dispatchEvent('dragover', { dataTransfer: data });
+    await field.dispatchEvent('drop', { dataTransfer: data });
+    await main(page).getByText('Made with this key').waitFor();
+    await main(page).getByText('dropped', { exact: true }).waitFor();
+  });
+});
+
 test('an issue whose answer is lost is repeated without a second certificate', async () => {
   await inTab(open('issue'), async ({ page }) => {
     let answers = 0;
