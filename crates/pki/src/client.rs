@@ -3,10 +3,11 @@ use std::fmt;
 use certgate_model::{KeyAlgorithm, SubjectFields};
 use zeroize::Zeroizing;
 
-use crate::certificate::write_signature;
+use crate::certificate::{Criticality, SignedParts, TbsParts, write_extension, write_signature};
 use crate::key::{KeyError, SigningKey, algorithm_identifier};
 use crate::oid;
 use crate::pem::{pem_lines, write_pem};
+use crate::private_key::PrivateKey;
 use crate::subject::{NewAttribute, write_name};
 use crate::tlv::{self, tag};
 
@@ -26,6 +27,9 @@ pub enum RequestError {
     /// The country is not a code of two letters (RFC 5280 appendix A, ISO 3166).
     #[error("the country is not a code of two letters: use one such as DE or US")]
     Country,
+    /// The certificate to renew cannot be read.
+    #[error("the certificate to renew is malformed: check it with: openssl x509 -noout -text")]
+    Certificate,
     /// The key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -52,6 +56,24 @@ impl ClientKey {
         Ok(Self { key, pkcs8 })
     }
 
+    /// Takes over a key from a file. [`None`]: its kind cannot sign requests here, which are P-521
+    /// and RSA keys of other lengths than 2048, 3072 and 4096 bits.
+    pub fn from_private_key(key: PrivateKey) -> Option<Self> {
+        let pkcs8 = key.pkcs8().clone();
+        let key = key.into_authority_key().ok()?;
+        Some(Self { key, pkcs8 })
+    }
+
+    /// The algorithm.
+    pub fn algorithm(&self) -> KeyAlgorithm {
+        self.key.algorithm()
+    }
+
+    /// The public key, a SubjectPublicKeyInfo in DER.
+    pub fn public_key_spki(&self) -> &[u8] {
+        self.key.public_key_spki()
+    }
+
     /// Returns the key in PKCS #8, DER. The octets are secret.
     pub fn to_pkcs8_der(&self) -> Zeroizing<Vec<u8>> {
         self.pkcs8.clone()
@@ -68,14 +90,59 @@ impl ClientKey {
     /// Makes a request (RFC 2986) for this key and subject, in PEM with a line end after the END
     /// line. The request omits empty attributes.
     pub fn request(&self, subject: &SubjectFields) -> Result<String, RequestError> {
+        let mut text = pem_lines("CERTIFICATE REQUEST", &self.request_der(subject)?);
+        text.push('\n');
+        Ok(text)
+    }
+
+    /// Makes the same request in DER.
+    pub fn request_der(&self, subject: &SubjectFields) -> Result<Vec<u8>, RequestError> {
+        let mut name = Vec::new();
+        write_name(&mut name, &attributes_of(subject)?);
+        Ok(self.signed_request(&name, &[])?)
+    }
+
+    /// Makes a request in DER that renews a certificate, DER, for this key. RFC 7030 §4.2.2:
+    /// subject and subjectAltName MUST be identical.
+    pub fn renewal_request(&self, certificate: &[u8]) -> Result<Vec<u8>, RequestError> {
+        let malformed = |_| RequestError::Certificate;
+        let signed = SignedParts::read(certificate).map_err(malformed)?;
+        let tbs = TbsParts::read(signed.tbs).map_err(|_| RequestError::Certificate)?;
+        let mut wanted = Vec::new();
+        let mut extensions = tbs.extensions;
+        while let Some(extension) = extensions.next().map_err(malformed)? {
+            if extension.kind == oid::SUBJECT_ALT_NAME {
+                let criticality = match extension.critical {
+                    true => Criticality::Critical,
+                    false => Criticality::NotCritical,
+                };
+                write_extension(&mut wanted, extension.kind, criticality, |out| {
+                    out.extend_from_slice(extension.value);
+                });
+            }
+        }
+        let mut attributes = Vec::new();
+        if !wanted.is_empty() {
+            // Attribute ::= SEQUENCE { type, values SET OF ANY } (RFC 2986 §4.1), with one value:
+            // Extensions (RFC 2985 §5.4.2).
+            tlv::write_with(&mut attributes, tag::SEQUENCE, |out| {
+                tlv::write(out, tag::OID, oid::EXTENSION_REQUEST);
+                tlv::write_with(out, tag::SET, |out| {
+                    tlv::write(out, tag::SEQUENCE, &wanted);
+                });
+            });
+        }
+        Ok(self.signed_request(tbs.subject, &attributes)?)
+    }
+
+    fn signed_request(&self, name: &[u8], attributes: &[u8]) -> Result<Vec<u8>, KeyError> {
         let algorithm = algorithm_identifier(self.key.algorithm().signature());
-        let attributes = attributes_of(subject)?;
         let mut info = Vec::new();
         tlv::write_with(&mut info, tag::SEQUENCE, |out| {
             tlv::write(out, tag::INTEGER, &[0]);
-            write_name(out, &attributes);
+            out.extend_from_slice(name);
             out.extend_from_slice(self.key.public_key_spki());
-            tlv::write(out, tag::CONTEXT_0_CONSTRUCTED, &[]);
+            tlv::write(out, tag::CONTEXT_0_CONSTRUCTED, attributes);
         });
         let signature = self.key.sign(&info)?;
         let mut request = Vec::new();
@@ -83,9 +150,7 @@ impl ClientKey {
             out.extend_from_slice(&info);
             write_signature(out, &algorithm, &signature);
         });
-        let mut text = pem_lines("CERTIFICATE REQUEST", &request);
-        text.push('\n');
-        Ok(text)
+        Ok(request)
     }
 }
 
@@ -191,6 +256,85 @@ mod tests {
             let again = SigningKey::from_pkcs8(algorithm, &key.to_pkcs8_der()).unwrap();
             assert_eq!(again.public_key_spki(), csr.spki_der());
         }
+    }
+
+    #[test]
+    fn renewal_copies_subject_and_alternative_names() {
+        use crate::private_key::read_private_key;
+
+        let (key, other) = (
+            ClientKey::generate(KeyAlgorithm::P256).unwrap(),
+            ClientKey::generate(KeyAlgorithm::Ed25519).unwrap(),
+        );
+        // dNSName a.example, in an extension that is critical.
+        let names = [0x30, 11, 0x82, 9];
+        let mut extensions = Vec::new();
+        write_extension(
+            &mut extensions,
+            oid::SUBJECT_ALT_NAME,
+            Criticality::Critical,
+            |out| {
+                out.extend(names);
+                out.extend(b"a.example");
+            },
+        );
+        write_extension(
+            &mut extensions,
+            oid::SUBJECT_KEY_IDENTIFIER,
+            Criticality::NotCritical,
+            |out| tlv::write(out, tag::OCTET_STRING, &[7]),
+        );
+        let mut name = Vec::new();
+        write_name(&mut name, &attributes_of(&subject()).unwrap());
+        let now = "2026-08-14T10:30:00Z".parse().unwrap();
+        let certificate = |extensions: &[u8]| {
+            let algorithm =
+                algorithm_identifier(certgate_model::SignatureAlgorithm::EcdsaWithSha256);
+            let mut out = Vec::new();
+            tlv::write_with(&mut out, tag::SEQUENCE, |out| {
+                tlv::write_with(out, tag::SEQUENCE, |out| {
+                    crate::certificate::write_version(out);
+                    tlv::write(out, tag::INTEGER, &[1]);
+                    out.extend_from_slice(&algorithm);
+                    out.extend_from_slice(&name);
+                    crate::certificate::write_validity(out, now, now);
+                    out.extend_from_slice(&name);
+                    out.extend_from_slice(key.public_key_spki());
+                    if !extensions.is_empty() {
+                        tlv::write_with(out, tag::CONTEXT_3_CONSTRUCTED, |out| {
+                            tlv::write(out, tag::SEQUENCE, extensions);
+                        });
+                    }
+                });
+                write_signature(out, &algorithm, &[0]);
+            });
+            out
+        };
+        let certificate_with_names = certificate(&extensions);
+        let request = other.renewal_request(&certificate_with_names).unwrap();
+        let csr = read_csr(&pem_lines("CERTIFICATE REQUEST", &request)).unwrap();
+        assert_eq!(
+            (csr.subject_der(), csr.spki_der()),
+            (&name[..], other.public_key_spki())
+        );
+        let wanted: Vec<u8> = [&[0x01, 0x01, 0xff, 0x04, 13][..], &names, b"a.example"].concat();
+        assert!(request.windows(wanted.len()).any(|part| part == wanted));
+        // Without names, the attribute is absent. The key identifier is not copied.
+        let request = other.renewal_request(&certificate(&[])).unwrap();
+        assert!(
+            !request
+                .windows(9)
+                .any(|part| part == oid::EXTENSION_REQUEST)
+        );
+        // A key from a file signs the same.
+        let read = read_private_key(&key.to_pkcs8_pem()).unwrap();
+        let again = ClientKey::from_private_key(read).unwrap();
+        assert_eq!(again.algorithm(), KeyAlgorithm::P256);
+        assert_eq!(again.public_key_spki(), key.public_key_spki());
+        assert_eq!(
+            other.renewal_request(b"\x30\x00"),
+            Err(RequestError::Certificate)
+        );
     }
 
     #[test]

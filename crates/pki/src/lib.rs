@@ -13,6 +13,7 @@ mod adopted;
 mod alternative_name;
 mod authority;
 mod certificate;
+mod certs_only;
 mod chain;
 mod chain_error;
 mod chain_order;
@@ -54,6 +55,7 @@ mod weak_key;
 
 pub use adopted::{ADOPTED_BYTES_MAX, AdoptError, AdoptedCertificate, read_adopted};
 pub use authority::{is_self_signed_for, request_authority, self_sign};
+pub use certs_only::read_certs_only;
 pub use chain::{Chain, Purpose, stored_certificates};
 pub use chain_error::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, ChainError};
 pub use client::{ClientKey, RequestError};
@@ -78,9 +80,11 @@ pub use ocsp::{
     write_ocsp_request,
 };
 pub use path::PathError;
-pub use pem::{pem_lines, pem_piece, write_pem};
+pub use pem::{pem_lines, pem_piece, write_base64, write_pem};
 pub use presented::PresentedCertificate;
-pub use private_key::{PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key};
+pub use private_key::{
+    PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key, read_private_key_of_pair,
+};
 pub use profile::{Profile, Validity};
 pub use public_key::verifies_short_pss;
 pub use requested::certificate_alternative_names;

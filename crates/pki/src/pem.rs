@@ -171,6 +171,11 @@ pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     Some(octets)
 }
 
+/// Writes Base64 (RFC 4648 §4) in one line.
+pub fn write_base64(octets: &[u8]) -> String {
+    Base64::encode_string(octets)
+}
+
 /// Returns the length of Base64 of `octets` octets, in lines of 64 characters ended by CR and LF.
 pub(crate) fn base64_bytes(octets: usize) -> usize {
     octets.div_ceil(3) * 4 + octets.div_ceil(LINE_OCTETS) * "\r\n".len()

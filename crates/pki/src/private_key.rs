@@ -108,6 +108,7 @@ pub enum PrivateKeyError {
 /// A private key with consistent numbers. Only [`read_private_key`] makes one.
 ///
 /// `Debug` shows its kind only. Dropping the key wipes its octets.
+#[derive(Clone)]
 pub struct PrivateKey {
     kind: PrivateKeyKind,
     pkcs8: Zeroizing<Vec<u8>>,
@@ -175,7 +176,23 @@ impl fmt::Debug for PrivateKey {
 ///
 /// It accepts text before the key, and the `EC PARAMETERS` block that openssl writes before a key.
 pub fn read_private_key(text: &str) -> Result<PrivateKey, PrivateKeyError> {
-    if text.len() > PRIVATE_KEY_BYTES_MAX {
+    read_among(text, Beside::Refused)
+}
+
+/// Reads the private key of a file that may hold certificates too.
+pub fn read_private_key_of_pair(text: &str) -> Result<PrivateKey, PrivateKeyError> {
+    read_among(text, Beside::Ignored)
+}
+
+/// The treatment of other blocks in the text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Refused,
+    Ignored,
+}
+
+fn read_among(text: &str, beside: Beside) -> Result<PrivateKey, PrivateKeyError> {
+    if beside == Beside::Refused && text.len() > PRIVATE_KEY_BYTES_MAX {
         return Err(PrivateKeyError::TooLarge { bytes: text.len() });
     }
 
@@ -187,6 +204,12 @@ pub fn read_private_key(text: &str) -> Result<PrivateKey, PrivateKeyError> {
         _ => malformed("it has no END line"),
     })?;
     blocks.retain(|block| block.label != "EC PARAMETERS");
+    if beside == Beside::Ignored {
+        blocks.retain(Block::is_private_key);
+        if blocks.is_empty() {
+            return Err(PrivateKeyError::NoPem);
+        }
+    }
     let block = match blocks[..] {
         [block] => block,
         [] => {
@@ -408,6 +431,28 @@ mod tests {
                 (again.algorithm(), again.public_key_spki()),
                 (algorithm, key.public_key_spki())
             );
+        }
+    }
+
+    #[test]
+    fn a_pair_has_one_key_beside_its_certificates() {
+        let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
+        let text = pem_lines("PRIVATE KEY", &key.to_pkcs8().unwrap());
+        let certificate = pem_lines("CERTIFICATE", &[0x30, 0]);
+        let parameters = pem_lines("EC PARAMETERS", &[6, 0]);
+        for pair in [
+            format!("{text}\n{certificate}"),
+            format!("{certificate}\n{parameters}\n{text}\n{certificate}"),
+        ] {
+            let read = read_private_key_of_pair(&pair).unwrap();
+            assert_eq!(read.public_key_spki(), key.public_key_spki());
+            assert!(read_private_key(&pair).is_err(), "a key is sent alone");
+        }
+        for (text, error) in [
+            (certificate, PrivateKeyError::NoPem),
+            (format!("{text}\n{text}"), PrivateKeyError::Several),
+        ] {
+            assert_eq!(read_private_key_of_pair(&text).unwrap_err(), error);
         }
     }
 
