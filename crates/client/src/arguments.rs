@@ -2,6 +2,7 @@
 
 mod ca;
 mod change;
+mod enrol;
 mod format;
 mod search;
 mod values;
@@ -18,6 +19,9 @@ pub use self::ca::{
 };
 use self::change::JOBS_MAX;
 pub use self::change::{ChangeArgs, RevokeArgs};
+#[cfg(test)]
+pub use self::enrol::parse_within;
+pub use self::enrol::{EnrolArgs, Fingerprint, RenewArgs, Within, parse_fingerprint};
 pub use self::format::{Format, FormatParser};
 pub use self::search::{CountArgs, FilterArgs, ListArgs, Sort};
 pub use self::values::{Moment, Statuses, kebab, parse_duration};

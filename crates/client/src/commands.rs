@@ -7,12 +7,14 @@ mod ca;
 mod ca_states;
 mod cert;
 mod certificate;
+mod enrol;
 mod history;
 mod host;
 mod issue;
 mod managed;
 mod many;
 mod names;
+mod renew;
 mod rules;
 mod search;
 mod status;
@@ -22,11 +24,12 @@ mod zone;
 
 use self::cert::StatusRequest;
 use crate::arguments::{
-    ApiKeyCommand, AuditListArgs, CaCommand, CertCommand, ClientArgs, ClientCommand, HostCommand,
-    RulesCommand, TokenCommand, ZoneCommand,
+    ApiKeyCommand, AuditListArgs, CaCommand, CertCommand, ClientArgs, ClientCommand, EnrolArgs,
+    HostCommand, RenewArgs, RulesCommand, TokenCommand, ZoneCommand,
 };
 use crate::failure::Failure;
 use crate::output::Screen;
+use crate::renewal::RunCommand;
 use crate::session::{Context, Session, screen_of};
 
 /// Runs a client command on standard output and standard error.
@@ -149,6 +152,21 @@ pub fn audit(
 ) -> Result<(), Failure> {
     let (session, screen) = &mut open(client, context)?;
     audit::list(session, arguments, screen)
+}
+
+/// `certgate enrol`
+pub fn enrol(arguments: &EnrolArgs, context: &Context<'_>) -> Result<(), Failure> {
+    enrol::run(arguments, context)
+}
+
+/// `certgate renew`. With `--daemon`, it returns only if it cannot start. `run_command` runs a
+/// command in a shell, without the secrets of this process.
+pub fn renew(
+    arguments: &RenewArgs,
+    context: &Context<'_>,
+    run_command: &RunCommand<'_>,
+) -> Result<(), Failure> {
+    renew::run(arguments, context, run_command)
 }
 
 fn open(client: &ClientArgs, context: &Context<'_>) -> Result<(Session, Screen), Failure> {

@@ -17,6 +17,9 @@ pub const API_CA: &str = "CERTGATE_API_CA";
 /// The configuration file.
 pub const CONFIG: &str = "CERTGATE_CONFIG";
 
+/// An invite, which is a secret.
+pub const INVITE: &str = "CERTGATE_INVITE";
+
 /// The password of PKCS #12 files.
 pub const P12_PASSWORD: &str = "CERTGATE_P12_PASSWORD";
 
@@ -27,7 +30,7 @@ pub const TOKEN: &str = "CERTGATE_TOKEN";
 pub const ZONE: &str = "CERTGATE_ZONE";
 
 /// The variables that are not settings of the server.
-pub const CLIENT_VARIABLES: [&str; 6] = [API, API_CA, CONFIG, P12_PASSWORD, TOKEN, ZONE];
+pub const CLIENT_VARIABLES: [&str; 7] = [API, API_CA, CONFIG, INVITE, P12_PASSWORD, TOKEN, ZONE];
 
 /// The environment variables that concern certgate. It has no `Debug`: tokens and keys are among
 /// the values.

@@ -17,7 +17,8 @@ use ureq::http::{Method, Request, Response, StatusCode, header};
 use ureq::tls::TlsConfig;
 use zeroize::Zeroizing;
 
-use self::address::{base_of, is_loopback};
+use self::address::base_of;
+pub use self::address::is_loopback;
 use self::answer::Reader;
 pub use self::answer::{Answer, Refusal, parsed};
 use self::trust::trusted;
@@ -355,11 +356,12 @@ fn may_have_been_done(answer: &Response<Body>) -> bool {
         && (!headers.contains_key(header::RETRY_AFTER) || headers.contains_key("x-should-retry"))
 }
 
+/// Waits for an instant that no event announces.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the server named the instant of the next attempt, and no event announces it"
+    reason = "the instant is known, such as that of the next attempt, and no event announces it"
 )]
-fn pause(delay: Duration) {
+pub fn pause(delay: Duration) {
     std::thread::sleep(delay);
 }
 

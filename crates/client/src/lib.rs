@@ -5,25 +5,28 @@ mod arguments;
 mod commands;
 mod durable;
 mod environment;
+mod est;
 mod failure;
 mod files;
 mod http;
 mod key;
 mod output;
 pub mod profile;
+mod renewal;
 mod session;
 #[cfg(test)]
 mod testing;
 
 pub use arguments::{
-    AuditListArgs, ClientArgs, ClientCommand, Format, FormatParser, TokenCommand, TokenCreateArgs,
-    parse_duration,
+    AuditListArgs, ClientArgs, ClientCommand, EnrolArgs, Format, FormatParser, RenewArgs,
+    TokenCommand, TokenCreateArgs, parse_duration,
 };
-pub use commands::{audit, run};
+pub use commands::{audit, enrol, renew, run};
 pub use durable::{Existing, write_file};
 pub use environment::{
     CLIENT_VARIABLES, CONFIG as CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Environment,
 };
 pub use failure::{Exit, Failure};
 pub use output::Screen;
+pub use renewal::RunCommand;
 pub use session::{Connection, Context, connection};

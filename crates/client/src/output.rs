@@ -397,11 +397,12 @@ impl Screen {
     }
 }
 
+/// The current instant.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the user sees times relative to now, and types them so"
+    reason = "the user sees times relative to now, and renewals have their instants"
 )]
-fn wall_clock() -> Timestamp {
+pub fn wall_clock() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let microseconds = since.unwrap_or_default().as_micros();
     Timestamp::from_unix_microseconds(i64::try_from(microseconds).unwrap_or(i64::MAX))

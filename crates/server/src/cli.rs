@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use certgate_client::{
-    AuditListArgs, ClientArgs, ClientCommand, Format, FormatParser, parse_duration,
+    AuditListArgs, ClientArgs, ClientCommand, EnrolArgs, Format, FormatParser, RenewArgs,
+    parse_duration,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
@@ -126,6 +127,11 @@ pub enum Command {
     /// The commands that use the management API.
     #[command(flatten)]
     Client(ClientCommand),
+    /// Get the first certificate of this machine from an EST server, with an invite. The key is
+    /// made here and stays here
+    Enrol(EnrolArgs),
+    /// Renew certificates before they expire, with the certificate itself as the proof of identity
+    Renew(RenewArgs),
     /// Print a completion script for a shell
     Completions {
         /// Name of the shell

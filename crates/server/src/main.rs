@@ -25,6 +25,7 @@ mod offline;
 mod process;
 mod public_url;
 mod reload;
+mod renew;
 mod secret_file;
 mod serve;
 mod signals;
@@ -144,6 +145,8 @@ fn run(command: Command) -> Result<(), Failure> {
             client,
             command: TokenCommand::Create(arguments),
         }) if arguments.offline => offline::run(client, &arguments, &environment),
+        Command::Enrol(arguments) => certgate_client::enrol(&arguments, &context),
+        Command::Renew(arguments) => renew::run(&arguments, &context),
         Command::Client(command) => certgate_client::run(command, &context),
         Command::Completions { shell } => {
             let mut script = Vec::new();

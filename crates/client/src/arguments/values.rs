@@ -118,7 +118,7 @@ pub(super) fn parse_moment(text: &str) -> Result<Moment, String> {
 }
 
 /// Reads a time span of whole seconds: `90d`, `12 weeks`. A year has 365 days.
-fn parse_seconds(text: &str) -> Option<i64> {
+pub(super) fn parse_seconds(text: &str) -> Option<i64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let factor = match unit.trim() {

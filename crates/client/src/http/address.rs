@@ -30,7 +30,7 @@ pub(super) fn base_of(address: &str) -> Result<String, Failure> {
 }
 
 /// Returns true if requests to this base address stay on this machine.
-pub(super) fn is_loopback(base: &str) -> bool {
+pub fn is_loopback(base: &str) -> bool {
     let host = base.split("://").nth(1).unwrap_or_default();
     let host = host.split('/').next().unwrap_or_default();
     let host = host

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 pub use self::files::FileFormat;
 use self::files::Files;
 use self::lists::Lists;
+pub use self::program::run as run_command;
 use crate::follower::{Applied, Enforce, EnforceError};
 use crate::revoked::Change;
 use crate::view::View;

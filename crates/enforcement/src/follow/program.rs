@@ -1,4 +1,4 @@
-//! The command that makes a proxy read its files again.
+//! Commands of the user, such as the one that makes a proxy read its files again.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// The longest run of the command of `follow`. It delays acknowledgements.
+/// The longest run of a command. That of `follow` delays acknowledgements.
 const RUN_MAX: Duration = Duration::from_secs(60);
 
 /// The most characters of its output that a message shows.
@@ -17,7 +17,7 @@ const SECRETS: &str = "CERTGATE_";
 
 /// Runs a command in a shell, without the environment variables of certgate. The error shows the
 /// end of its output.
-pub(super) async fn run(command: &str) -> Result<(), String> {
+pub async fn run(command: &str) -> Result<(), String> {
     let mut shell = Command::new("/bin/sh");
     shell
         .args(["-c", command])

@@ -101,6 +101,21 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "enrol",
+        &[
+            "certgate enrol --est https://est.example/.well-known/est/example.com --invite-file -",
+            "certgate enrol --est https://est.example.net --invite-file invite --cn laptop-17",
+        ],
+    ),
+    (
+        "renew",
+        &[
+            "certgate renew laptop-17.crt",
+            "certgate renew --all /etc/certs --daemon --exec 'systemctl reload nginx'",
+            "certgate renew web.pem --est https://est.example.net --within 20d",
+        ],
+    ),
+    (
         "completions",
         &[
             "certgate completions bash > /etc/bash_completion.d/certgate",
