@@ -73,13 +73,14 @@ class Place:
         return {"user": USER, "group": USER, "extra_groups": []} if IS_ROOT else {}
 
     def run(
-        self, arguments: list[str], settings: dict[str, str]
+        self, arguments: list[str], settings: dict[str, str], stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Runs a command of the program to its end."""
         return subprocess.run(
             [str(self.program), *arguments],
             cwd=self.root,
             env=environment(**settings),
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=60,

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from kit.deployed import (
     rendered,
     tls_files,
 )
+from kit.est import INVITE, EstServer, Files
 from kit.follow import points
 from kit.harness import (
     PATIENCE_SECONDS,
@@ -163,6 +165,48 @@ def point_files(server: Server, directory: Path, point: str) -> dict[str, str]:
         certificate, key = tls_files(directory)
         made |= {"api.example.com.pem": certificate, "api.example.com.key": key}
     return made
+
+
+def test_systemd_accepts_the_unit_and_the_timer_of_renew(tmp_path: Path) -> None:
+    unit = installed_unit(tmp_path, name="certgate-renew.service")
+    timer = installed_unit(tmp_path, name="certgate-renew.timer")
+    analyze = needs("systemd-analyze")
+    assert judged(analyze, "verify", unit, timer) == "", "what it does not know it only warns of"
+    judged(analyze, "security", "--offline=true", "--threshold=20", "--no-pager", unit)
+    settings = Unit(unit)
+    assert settings.all("CapabilityBoundingSet") == [""]
+    assert settings.permits(analyze, "fchown") and not settings.permits(analyze, "mount")
+    judged(analyze, "calendar", Unit(timer).one("OnCalendar"))
+    page = (REPOSITORY / "docs/renewal.md").read_text()
+    assert unit.name in page and timer.name in page and settings.one("EnvironmentFile") in page
+
+
+def test_the_unit_renews(at: Place, tmp_path: Path) -> None:
+    """Enrols as the page says, and renews as the unit does."""
+    unit = Unit(SYSTEMD / "certgate-renew.service")
+    assert unit.one("StateDirectory") == "certgate-renew"
+    state = at.writable("/var/lib/certgate-renew", int(unit.one("StateDirectoryMode"), 8))
+    est = EstServer(tmp_path / "est").start()
+    try:
+        est.lifetime, est.age = timedelta(days=1), timedelta(hours=20)
+        enrol = ["enrol", "--est", est.url, "--fingerprint", est.fingerprint]
+        made = at.run(
+            [*enrol, "--invite-file=-", f"--out={state}/web"], {"CERTGATE_INVITE": "unused"}, INVITE
+        )
+        assert made.returncode == 0, made.stderr
+        files = Files(est, state / "web.crt", state / "web.key")
+        first, before = files.works(), at.files()
+        program, *words = unit.command(RELOAD=f"touch {state}/reloaded")
+        # A shell would split the command: systemd does not.
+        words = [at.here(word) for word in words]
+        assert at.at(program) == at.program
+        done = at.run(words, {})
+        assert done.returncode == 0, done.stderr
+        assert files.works() != first and (state / "reloaded").exists()
+        written = at.files() - before
+        assert all(path.startswith("var/lib/certgate-renew/") for path in written), written
+    finally:
+        est.stop()
 
 
 def test_the_unit_runs_the_embedded_database(at: Place) -> None:
@@ -350,7 +394,7 @@ def settings_of(directory: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("version", KUBERNETES)
-@pytest.mark.parametrize("directory", ["kubernetes", "kubernetes/init"])
+@pytest.mark.parametrize("directory", ["kubernetes", "kubernetes/init", "kubernetes/client"])
 def test_kubernetes_knows_every_field(directory: str, version: str) -> None:
     things = rendered(directory)
     assert things
@@ -361,7 +405,8 @@ def test_kubernetes_knows_every_field(directory: str, version: str) -> None:
             pytest.fail(
                 f"{thing['kind']} {thing['metadata']['name']}: {list(error.path)}: {error.message}"
             )
-        assert thing["kind"] == "Namespace" or thing["metadata"]["namespace"] == "certgate"
+        expected = "certgate-client" if directory == "kubernetes/client" else "certgate"
+        assert thing["kind"] == "Namespace" or thing["metadata"]["namespace"] == expected
 
 
 def test_pods_are_of_the_restricted_profile() -> None:
@@ -538,6 +583,72 @@ def pod_here(
         source = entry["valueFrom"]["secretKeyRef"]
         settings[entry["name"]] = secrets[source["name"]][source["key"]]
     return container["args"], {name: at.here(value) for name, value in settings.items()}
+
+
+def test_the_pod_of_a_client_enrols_and_renews(tmp_path: Path) -> None:
+    (client,) = (
+        thing for thing in rendered("kubernetes/client") if thing["kind"] == "StatefulSet"
+    )
+    pod = pod_spec(client)
+    enrol, renew = pod["initContainers"]
+    (program,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["fsGroup"] == USER
+    for container in (enrol, renew, program):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+    assert renew["restartPolicy"] == "Always", "it runs beside the program"
+    assert "--exec" not in renew["args"], "the image has no shell"
+    mounts = {mount["name"]: mount for mount in program["volumeMounts"]}
+    assert mounts["pki"]["readOnly"] is True
+    page = (REPOSITORY / "docs/renewal.md").read_text()
+    for named in ("secret generic invite", "configmap est", "/pki/client.crt"):
+        assert named in page
+    est = EstServer(tmp_path / "est").start()
+    try:
+        with place() as at:
+            at.writable("/pki", 0o770)
+            at.handed_over("/run/secrets/invite/invite", INVITE)
+            values = {"url": est.url, "fingerprint": est.fingerprint}
+            settings = {
+                entry["name"]: values[entry["valueFrom"]["configMapKeyRef"]["key"]]
+                for entry in enrol["env"]
+            }
+            words = [expanded(at, word, settings) for word in enrol["args"]]
+            for expected in ("wrote", "exists already"):
+                made = at.run(words, {})
+                assert made.returncode == 0 and expected in made.stderr, made.stderr
+            files = Files(est, at.at("/pki/client.crt"), at.at("/pki/client.key"))
+            first = files.works()
+            assert est.posts() == 1
+            words = [at.here(word) for word in renew["args"]]
+            with at.at("/pki/log").open("w") as log:
+                process = subprocess.Popen(
+                    [str(at.program), *words, "--within=1/1"],
+                    env=environment(),
+                    stderr=log,
+                    **at.as_user(),
+                )
+            try:
+                eventually("it is renewed", lambda: files.certificate.is_symlink())
+                eventually("it is told", lambda: "renewed" in at.at("/pki/log").read_text())
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(PATIENCE_SECONDS) == 0
+            finally:
+                process.kill()
+                process.wait()
+            assert files.works() != first
+    finally:
+        est.stop()
+
+
+def expanded(at: Place, word: str, settings: dict[str, str]) -> str:
+    """Replaces variables as Kubernetes does, and paths."""
+    word = re.sub(r"\$\((\w+)\)", lambda found: settings[found[1]], word)
+    option, equals, value = word.partition("=")
+    return f"{option}{equals}{at.here(value)}" if equals else at.here(word)
 
 
 def test_a_stop_has_enough_time() -> None:
