@@ -51,6 +51,16 @@ pub(crate) enum Circumstances {
     Adopted,
 }
 
+impl Circumstances {
+    /// Returns the action in the audit log.
+    fn action(self) -> AuditAction {
+        match self {
+            Self::Issued => AuditAction::Issue,
+            Self::Adopted => AuditAction::Adopt,
+        }
+    }
+}
+
 /// A certificate that will be recorded.
 struct Placed<'n> {
     new: &'n New,
@@ -102,11 +112,8 @@ pub(crate) async fn record<D: Db>(
             outcomes.push(CertificateRecorded::Exists);
             continue;
         }
-        let (zone, at) = (new.certificate.zone, new.by.at);
-        let refused = new
-            .renewal()
-            .and_then(|renewal| replacements.refusal(renewal, zone, at));
-        if let Some(refused) = refused {
+        let (renewal, at) = (new.renewal(), new.by.at);
+        if let Some(refused) = replacements.refusal(renewal, new.certificate.zone, at) {
             outcomes.push(CertificateRecorded::NotReplaced(refused));
             continue;
         }
@@ -124,9 +131,7 @@ pub(crate) async fn record<D: Db>(
                 if let Some(counted) = counted {
                     counts.add(counted);
                 }
-                if let Some(renewal) = new.renewal() {
-                    replacements.add(renewal, new.certificate.id, place.position, at);
-                }
+                replacements.add(renewal, new.certificate.id, place.position, at);
                 placed.push(place);
                 CertificateRecorded::Recorded
             }
@@ -168,10 +173,7 @@ pub(crate) async fn record<D: Db>(
             aged.add(place.authority, certificate.serial, epoch);
             listed.push(Listed::new(place.authority, place.position, certificate));
         }
-        let action = match circumstances {
-            Circumstances::Issued => AuditAction::Issue,
-            Circumstances::Adopted => AuditAction::Adopt,
-        };
+        let action = circumstances.action();
         logs.add(place.account, by, action, certificate, String::new());
     }
     // 3. Write everything, without waiting for one after another.

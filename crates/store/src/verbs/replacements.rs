@@ -106,27 +106,29 @@ impl Replacements {
         })
     }
 
-    /// Returns the reason why a certificate of a zone cannot be recorded in the place of another.
+    /// Returns the reason why a certificate of a zone cannot be recorded, if it is to replace another.
     pub(super) fn refusal(
         &self,
-        renewal: &Renewal,
+        renewal: Option<&Renewal>,
         zone: ZoneId,
         at: Timestamp,
     ) -> Option<RenewalRefused> {
+        let renewal = renewal?;
         match self.lines.get(&renewal.replaced) {
             Some(line) => line.refusal(zone, renewal, at),
             None => Some(RenewalRefused::NotFound),
         }
     }
 
-    /// Notes that a certificate is recorded at this position and time.
+    /// Notes that a certificate is recorded at this position and time, if it replaces another.
     pub(super) fn add(
         &mut self,
-        renewal: &Renewal,
+        renewal: Option<&Renewal>,
         id: CertificateId,
         successor: Position,
         on: Timestamp,
     ) {
+        let Some(renewal) = renewal else { return };
         let Some(line) = self.lines.get_mut(&renewal.replaced) else {
             return;
         };
