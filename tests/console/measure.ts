@@ -89,11 +89,11 @@ async function watch(page: Page): Promise<void> {
       window.watched.changed = performance.now();
     };
     const seen = new MutationObserver((changes) => {
-      if (changes.some(({ target }) => target instanceof Node && isInRows(target))) note();
+      if (changes.some(({ target }) => isInTable(target))) note();
     });
-    const isInRows = (node: Node) => {
+    const isInTable = (node: Node) => {
       const element = node instanceof Element ? node : node.parentElement;
-      return element?.closest('tbody') !== null && element?.closest('tbody') !== undefined;
+      return element !== null && element.closest('table') !== null;
     };
     seen.observe(document.body, { childList: true, subtree: true, characterData: true });
     addEventListener('input', () => (window.watched.typed = performance.now()), true);
