@@ -20,6 +20,7 @@ use tokio_postgres::{Error, RowStream, SimpleQueryMessage};
 
 use super::error::{NO_ANSWER, Trouble, text};
 use super::hosts::Hosts;
+use super::index_states;
 use crate::StoreError;
 use crate::db::{Cell, Db, Dialect, Row, Transaction, Value, Values, Visit, escaped, note};
 use crate::error::corrupt;
@@ -446,9 +447,10 @@ impl Transaction for PostgresDb {
         self.go_back("ROLLBACK TO SAVEPOINT apart").await
     }
 
-    /// PostgreSQL checks its pages when it reads them.
+    /// PostgreSQL checks its pages when it reads them, but a search would not find certificates
+    /// that an index lacks.
     async fn check_storage(&self) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
+        index_states::problems(self).await
     }
 
     /// A verb that reports `Unavailable` without a failed statement reports its own case.

@@ -20,6 +20,7 @@ mod db;
 mod destination;
 mod error;
 mod hosts;
+mod index_states;
 mod indexes;
 mod inspector;
 mod open_error;

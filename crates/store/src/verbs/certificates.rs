@@ -67,11 +67,13 @@ pub(super) const FIND_AT: &str = concat!(
      WHERE certificates.position = ?1"
 );
 
-/// Every certificate, with its epoch and the CA's number beside its status.
+/// Every certificate, with its epoch, the CA's number beside its status, its digest and its
+/// `folded_name`.
 pub(super) const EVERYTHING: &str = concat!(
     "SELECT ",
     found!(),
-    ", statuses.epoch, statuses.authority, certificates.digest FROM certificates \
+    ", statuses.epoch, statuses.authority, certificates.digest, certificates.folded_name \
+     FROM certificates \
      LEFT JOIN statuses ON statuses.position = certificates.position \
      ORDER BY certificates.position"
 );

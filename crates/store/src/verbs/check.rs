@@ -328,6 +328,13 @@ async fn all_certificates<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<St
                 let (number, position) = (found.authority, found.position);
                 let record = found.named(ZoneId::from_bytes([0; 16]), authority);
                 counted.search.add::<D>(position, number, &record);
+                let folded_name: Option<String> = row.get(NEXT + 3)?;
+                if !counted
+                    .search
+                    .has_folded_name(position, &record, folded_name.as_deref())
+                {
+                    lines.push(format!("{name}: its common name contradicts folded_name"));
+                }
                 let columns = judge.certificate(&record).join(", ");
                 if !columns.is_empty() {
                     lines.push(format!("{name}: its DER form contradicts {columns}"));

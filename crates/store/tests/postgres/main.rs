@@ -255,7 +255,11 @@ async fn the_check_finds_corrupt_rows() {
          UPDATE audit_entries SET detail = 'nothing' WHERE number = 2; \
          UPDATE authorities SET last_epoch = 1; \
          UPDATE revocations SET reason = 1 WHERE position = (SELECT min(position) \
-         FROM revocations)",
+         FROM revocations); \
+         UPDATE certificates SET folded_name = 'another' \
+         WHERE position = (SELECT position FROM statuses WHERE epoch = 2); \
+         DROP INDEX certificates_by_expiry; UPDATE pg_index SET indisvalid = FALSE \
+         WHERE indexrelid = CAST('certificates_by_name' AS regclass)",
     );
     let found = store.check().await.unwrap().join("\n");
     for part in [
@@ -264,6 +268,9 @@ async fn the_check_finds_corrupt_rows() {
         "entry 2 was changed",
         "has the last epoch 1",
         "differs from the certificate",
+        "its common name contradicts folded_name",
+        "the index \"certificates_by_expiry\" is missing: run CREATE INDEX CONCURRENTLY",
+        "the index \"certificates_by_name\" is invalid: run REINDEX",
     ] {
         assert!(found.contains(part), "{part}: {found}");
     }

@@ -61,6 +61,15 @@ async fn corrupt_rows_are_reported_and_found_by_the_check() {
         lines[0].starts_with("blocks ") && lines[1].starts_with("upper_blocks "),
         "{lines:?}"
     );
+    store
+        .damage("UPDATE certificates SET folded_name = 'another' WHERE position & 3 = 0")
+        .await
+        .unwrap();
+    let lines = store.check().await.unwrap().join("\n");
+    assert!(
+        lines.contains("its common name contradicts folded_name"),
+        "{lines}"
+    );
     store.close().await;
 }
 

@@ -13,7 +13,7 @@ use super::reading::everything;
 use crate::StoreError;
 use crate::db::{Db, Dialect, Row};
 use crate::position::Position;
-use crate::verbs::indexing::prefix;
+use crate::verbs::indexing::{folded_column, prefix};
 use crate::verbs::tallies::{Counted, Counts, Standing, Tallies};
 
 /// A table of the search index, in the order of [`TABLES`].
@@ -125,6 +125,20 @@ impl Search {
         if let Some(revoked_on) = record.revoked_on.filter(|_| counted) {
             sums[Table::Revocations as usize].add((at.0, zone, revoked_on));
         }
+    }
+
+    /// Returns true if `folded_name` is that of the common name, or is not written yet.
+    pub(super) fn has_folded_name(
+        &self,
+        at: Position,
+        record: &CertificateRecord,
+        stored: Option<&str>,
+    ) -> bool {
+        let (_, is_counted) = self.is_finished(at);
+        let name = &record.subject.common_name;
+        let folded = FoldedName::new(name);
+        let expected = folded_column(name, &folded);
+        stored == expected || stored.is_none() && !is_counted
     }
 
     /// Returns whether a certificate must be in the index, and in the counters.
