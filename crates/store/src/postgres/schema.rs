@@ -16,8 +16,8 @@ use crate::schema::{self, MIGRATIONS, POSTGRES_INDEXES, SEARCH_VERSION, STORE, V
 /// The table that exists until an embedded database has moved here completely.
 pub(super) const UNFINISHED: &str = "unfinished_migration";
 
-/// The number of attempts to create the first two tables: of several processes that create a table
-/// at the same instant, PostgreSQL refuses all but one, even with IF NOT EXISTS.
+/// The number of attempts to migrate, and to create the first two tables: of several processes that
+/// create a table at the same instant, PostgreSQL refuses all but one, even with IF NOT EXISTS.
 const ATTEMPTS_MAX: u32 = 10;
 
 /// The tables that a start creates before it looks any further.
@@ -41,12 +41,22 @@ INSERT INTO schema_lock (\"only\") VALUES (1) ON CONFLICT (\"only\") DO NOTHING;
 pub(super) async fn migrate(db: &PostgresDb, layout: Layout) -> Result<(), PostgresError> {
     refuse_development_version(db).await?;
     create_lock(db).await?;
-    let outcome = migrate_locked(db, layout).await;
-    if outcome.is_err() {
+    let mut attempts = 0;
+    loop {
+        let outcome = migrate_locked(db, layout).await;
+        let Err(error) = outcome else {
+            return Ok(());
+        };
+        attempts += 1;
+        // Servers of an earlier version work meanwhile, and lock tables in another order.
+        let is_deadlock = db.is_passing() && !db.is_lost();
         // The first error says more.
-        let _ = db.go_back("ROLLBACK").await;
+        let is_undone = db.go_back("ROLLBACK").await.is_ok();
+        if !is_deadlock || !is_undone || attempts == ATTEMPTS_MAX {
+            return Err(error);
+        }
+        tracing::info!(%error, "the tables could not be migrated; it is tried again");
     }
-    outcome
 }
 
 /// Creates the table that [`lock`] locks.
