@@ -98,13 +98,37 @@ pub(crate) async fn unfinished<D: Db>(db: &D, zone: i64) -> Result<Option<Unfini
     }))
 }
 
-/// Returns the number of certificates of all zones that are not indexed and counted yet. A
-/// certificate that is indexed and not counted is half of one.
-pub(crate) async fn unindexed<D: Db>(db: &D) -> Result<u64, StoreError> {
+/// The work that is left of all zones.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Left {
+    /// Certificates that are not indexed, and those that are not counted: together.
+    halves: u64,
+    /// PostgreSQL does not have all its indexes, which search every certificate.
+    builds_indexes: bool,
+}
+
+impl Left {
+    /// Returns the number of certificates of all that are not indexed and counted yet. A
+    /// certificate that is only indexed or only counted is half of one.
+    pub(crate) fn of(self, all: u64) -> u64 {
+        match self.builds_indexes {
+            true => (self.halves / 2).saturating_add(all).div_ceil(2),
+            false => self.halves.div_ceil(2),
+        }
+    }
+}
+
+/// Returns the work that is left.
+pub(crate) async fn left<D: Db>(db: &D) -> Result<Left, StoreError> {
     let select = "SELECT CAST(coalesce(sum(below - (zone << 36) + counted_below - (zone << 36)), \
-                  0) AS BIGINT) FROM indexing";
-    let halves: u64 = db.one(select, &[], |row| row.get(0)).await?;
-    Ok(halves.div_ceil(2))
+                  0) AS BIGINT), coalesce(min(zone), 1) = 0 FROM indexing";
+    db.one(select, &[], |row| {
+        Ok(Left {
+            halves: row.get(0)?,
+            builds_indexes: row.get(1)?,
+        })
+    })
+    .await
 }
 
 /// The zone of a certificate, its date of revocation and its position.

@@ -57,16 +57,16 @@ pub(crate) async fn of_all<D: Db>(
             row.get(3)?,
         ]))
     };
-    let (totals, expiring, unindexed) = try_join3(
+    let (totals, expiring, left) = try_join3(
         db.one(totals, &[], read),
         days(db, ALL_ZONES, DayKind::Expiring, today, days_ahead),
-        indexing::unindexed(db),
+        indexing::left(db),
     )
     .await?;
     Ok(InstallationSummary {
         totals,
         expiring,
-        unindexed,
+        unindexed: left.of(totals.all()),
     })
 }
 

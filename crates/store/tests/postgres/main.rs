@@ -19,8 +19,8 @@ use certgate_model::{CertificateQuery, Event, Slice, Status};
 use certgate_store::conformance::{self, History, SCHEMA_VERSION, Searched};
 use certgate_store::prelude::*;
 use certgate_store::{
-    CertificateRecorded, PostgresError, PostgresOptions, PostgresStore, ReadStore, Store,
-    StoreError,
+    CertificateRecorded, IndexWork, PostgresError, PostgresOptions, PostgresStore, ReadStore,
+    Store, StoreError,
 };
 use postgres_proxy::{Cut, Proxy};
 use postgres_server::{Server, server};

@@ -182,6 +182,22 @@ async fn a_step_that_ends_in_a_deadlock_is_repeated() {
     reader.join().unwrap();
 }
 
+/// PostgreSQL builds its indexes last, which takes longest.
+#[tokio::test]
+async fn certificates_without_the_indexes_of_postgresql_are_not_indexed() {
+    let Some(server) = server() else { return };
+    let url = server.database();
+    server.sql(&url, &version_4());
+    let store = open(&url).await;
+    let mut work = IndexWork::default();
+    while server.sql(&url, "SELECT max(zone) FROM indexing") != "0" {
+        store.index_next(&mut work).await.unwrap();
+    }
+    let all = store.installation_summary(0, 1).await.unwrap();
+    assert_eq!(all.unindexed, all.totals.all() / 2);
+    store.close().await;
+}
+
 #[tokio::test]
 async fn a_server_of_version_4_cannot_write_any_more() {
     let Some(server) = server() else { return };
