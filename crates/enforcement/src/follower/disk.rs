@@ -58,12 +58,20 @@ pub(super) struct Disk {
     directory: PathBuf,
     api: String,
     account: AccountId,
-    /// The other end of the lock, until this process ends.
-    _lock: File,
+    /// The lock of the directory.
+    lock: File,
     changes: Option<File>,
     /// The checksum of the snapshot.
     base: [u8; 32],
     records: u64,
+}
+
+/// Closing the file is not enough: a child process that starts at this instant has a copy of it.
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // If this fails, the lock ends with the process.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Disk {
@@ -80,7 +88,7 @@ impl Disk {
             directory: directory.to_owned(),
             api: api.to_owned(),
             account,
-            _lock: lock,
+            lock,
             changes: None,
             base: [0; 32],
             records: 0,
@@ -406,6 +414,7 @@ mod tests {
         assert!(second.is_none());
         let at = Timestamp::from_unix(100);
         disk.write(3, at, &view(), &Revoked::default()).unwrap();
+        let of_child = disk.lock.try_clone().unwrap();
         drop(disk);
         let other = AccountId::from_bytes([8; 16]);
         for (api, account) in [("http://b", account), ("http://a", other)] {
@@ -413,5 +422,6 @@ mod tests {
             assert!(disk.load().unwrap().is_none(), "{api} {account}");
         }
         assert!(open(folder.path()).load().unwrap().is_some());
+        drop(of_child);
     }
 }
