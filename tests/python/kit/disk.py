@@ -9,8 +9,8 @@ import pytest
 
 from kit.harness import Mount, Server
 
-# Room for a new database and little more, so that a few hundred certificates fill it.
-DISK_BYTES = 4 << 20
+# Room for a new database with its log and little more, so that some hundred certificates fill it.
+DISK_BYTES = 8 << 20
 
 
 class Disk:

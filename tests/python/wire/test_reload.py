@@ -238,7 +238,7 @@ def test_a_certificate_that_ends_soon_is_announced(secure: Secure, tmp_path: Pat
         return int(ssl.cert_time_to_seconds(date.removeprefix("notAfter=")))
 
     assert expires() == end(secure.certificate.read_bytes())
-    line = "the TLS certificate ends soon or has ended"
+    line = "a TLS certificate ends soon or has ended"
     assert line not in secure.server.log
     # Six days are fewer than the seven of the limit. Another certificate of the chain ends later.
     soon = make_pair(tmp_path, "soon", "-days", "6")
