@@ -140,6 +140,11 @@ def test_the_unit_runs_the_enforcement_point(
             "the point is current",
             lambda: [one["status"] for one in points(server)] == ["current"],
         )
+        # A process that is stopped before it has the answer leaves the point to its lease.
+        eventually(
+            "the process knows its point",
+            lambda: "the enforcement point is registered" in at.at("log").read_text(),
+        )
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0, at.at("log").read_text()
     finally:
