@@ -5,7 +5,10 @@ use std::time::Duration;
 use certgate_model::{
     AuthorityId, By, EnforcementPointId, Event, RevocationReason, Status, Timestamp, lock,
 };
-use certgate_store::{BackgroundJob, FaultPoint, LeaseHolder, Settled, StatusChange, fault_point};
+use certgate_store::{
+    BackgroundJob, FaultPoint, LeaseHolder, ReplacedCertificate, Settled, StatusChange, fault_point,
+};
+use futures_util::future::try_join_all;
 
 use crate::environment::Environment;
 use crate::error::Fault;
@@ -108,11 +111,12 @@ impl Settler {
                 Ok(Settling::Done) => {
                     pause = SETTLE_RETRY;
                     // A change or an acknowledgement wakes the settler. So do the end of an
-                    // enforcement point's lease and the renewal of lists.
+                    // enforcement point's lease, a replaced certificate and the renewal of lists.
                     let longest = self.longest(SHARED_LOOK, RENEWAL_LOOK);
                     let lease = self.until_next_lease_ends(begun).await;
                     let forgetting = self.until_next_is_forgotten(begun).await;
-                    let ends = [lease, forgetting].into_iter().flatten();
+                    let superseding = self.until_next_is_superseded().await;
+                    let ends = [lease, forgetting, superseding].into_iter().flatten();
                     let look = ends.fold(longest, Duration::min);
                     let _ = tokio::time::timeout(look, woken).await;
                     continue;
@@ -156,30 +160,47 @@ impl Settler {
         }
     }
 
-    /// Revokes certificates that were replaced, after the time that the rules of their zone give.
-    /// A crash in between repeats a revocation, which changes nothing.
+    /// Revokes a batch of certificates that were replaced, after the time that the rules of their
+    /// zone give. The revocations share commits, and other changes settle between two batches. A
+    /// crash in between repeats a revocation, which changes nothing.
     async fn revoke_replaced(&self) -> Result<(), Fault> {
         let store = &self.environment.store;
-        loop {
-            let now = self.environment.now();
-            let due = store.replaced_due(now, SUPERSEDE_BATCH).await?;
-            if due.is_empty() {
-                return Ok(());
+        let now = self.environment.now();
+        let due = store.replaced_due(now, SUPERSEDE_BATCH).await?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        try_join_all(due.iter().map(|replaced| self.supersede(replaced, now))).await?;
+        let ids = due.iter().map(|replaced| replaced.id).collect();
+        Ok(store.leave_replaced(ids).await?)
+    }
+
+    async fn supersede(&self, replaced: &ReplacedCertificate, now: Timestamp) -> Result<(), Fault> {
+        let _announce = AnnounceOnDrop {
+            signals: &self.environment.signals,
+            account: replaced.account,
+        };
+        let event = Event::Revoke(RevocationReason::Superseded);
+        let (zone, id) = (replaced.zone, replaced.id);
+        let store = &self.environment.store;
+        let change = store.change_status(zone, id, event, By::system(now));
+        if let Some(StatusChange::Changed(certificate)) = change.await? {
+            measures::status_changes(certificate.status, 1);
+        }
+        Ok(())
+    }
+
+    /// Returns the time until the next replaced certificate is to be revoked.
+    async fn until_next_is_superseded(&self) -> Option<Duration> {
+        match self.environment.store.next_replaced_due().await {
+            Ok(on) => {
+                let left = self.environment.now().until(on?).duration();
+                Some(left.max(LEASE_LOOK))
             }
-            for replaced in &due {
-                let _announce = AnnounceOnDrop {
-                    signals: &self.environment.signals,
-                    account: replaced.account,
-                };
-                let event = Event::Revoke(RevocationReason::Superseded);
-                let (zone, id) = (replaced.zone, replaced.id);
-                let change = store.change_status(zone, id, event, By::system(now));
-                if let Some(StatusChange::Changed(certificate)) = change.await? {
-                    measures::status_changes(certificate.status, 1);
-                }
+            Err(fault) => {
+                tracing::error!(error = %fault, "the replaced certificates could not be read");
+                Some(SETTLE_RETRY)
             }
-            let ids = due.iter().map(|replaced| replaced.id).collect();
-            store.leave_replaced(ids).await?;
         }
     }
 
