@@ -122,7 +122,7 @@ export async function verify(owner, entries) {
  * Reads a head as `certgate audit verify` prints it: ID of the log, number and hash.
  * @param {string} text
  * @param {string} owner `account:` or `user:`, and the ID of the log
- * @returns {Head | null} `null` if the text is no head of this log
+ * @returns {Head | null} `null` if the text is not a head of this log
  */
 export function headOf(text, owner) {
   const found = /^([0-9a-f]{32}):(\d{1,15}):([0-9a-f]{64})$/i.exec(text.trim());

@@ -408,16 +408,27 @@ export async function retire(view, ca) {
  * @param {View} view
  * @param {CaRequest} of
  */
-export async function removeRequest(view, of) {
+export function removeRequest(view, of) {
   const path = `${base(view)}/managed_authority_requests/${of.id}`;
+  return remove(view, of, path, { title: t.removeRequestTitle, hint: t.removeRequestHint });
+}
+
+/**
+ * Asks, and deletes what a path names. Returns a sentence, or `null` if the user does not want it.
+ * @param {View} view
+ * @param {{ id: string, name?: string | null }} of
+ * @param {string} path
+ * @param {{ title: (name: string) => string, hint: string }} words
+ */
+async function remove(view, of, path, words) {
   const made = await formDialog(
     {
-      title: t.removeRequestTitle(named(of.name || of.id)),
+      title: words.title(named(of.name || of.id)),
       values: {},
       action: t.removeAction,
       isDanger: true,
       body: () =>
-        html`<p>${t.removeRequestHint}</p>
+        html`<p>${words.hint}</p>
           ${equivalents(t.same, view.api.curl('DELETE', path), `certgate ca remove ${of.id}`)}`,
       submit: async () => (await view.api.delete(path)).result ?? true,
     },
@@ -507,22 +518,9 @@ export async function upload(view) {
  * @param {View} view
  * @param {Upload} of
  */
-export async function removeUpload(view, of) {
+export function removeUpload(view, of) {
   const path = `/client/v4/accounts/${view.account}/mtls_certificates/${of.id}`;
-  const made = await formDialog(
-    {
-      title: t.removeUploadTitle(named(of.name || of.id)),
-      values: {},
-      action: t.removeAction,
-      isDanger: true,
-      body: () =>
-        html`<p>${t.removeUploadHint}</p>
-          ${equivalents(t.same, view.api.curl('DELETE', path), `certgate ca remove ${of.id}`)}`,
-      submit: async () => (await view.api.delete(path)).result ?? true,
-    },
-    view.signal,
-  );
-  return made === null ? null : t.removed(named(of.name || of.id));
+  return remove(view, of, path, { title: t.removeUploadTitle, hint: t.removeUploadHint });
 }
 
 /**
