@@ -1,6 +1,7 @@
 //! `cargo xtask test` runs every check and every test, and counts the results.
 
 pub(crate) mod console;
+mod failures;
 mod programs;
 mod python;
 mod session;

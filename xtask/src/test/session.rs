@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use super::failures;
 use super::programs::Installer;
 use super::tally::Tally;
 
@@ -142,9 +143,10 @@ impl Session {
         })
     }
 
-    /// Prints the table of the steps and the line with the sums. Fails if a step has failed.
+    /// Prints the failures, the table of the steps, and the line with the sums. Fails if a step has failed.
     pub fn finish(self) -> ExitCode {
         let mut total = Tally::default();
+        failures::print();
         println!("\nseconds  step");
         for Step {
             name,

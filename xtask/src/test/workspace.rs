@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use xtask::sources::root;
 
+use super::failures::Failures;
 use super::programs;
 use super::session::Outcome;
 use super::tally::Tally;
@@ -55,15 +56,21 @@ impl Workspace {
     }
 }
 
-/// Runs a command and passes on each line of its standard output. Returns true if it succeeded.
+/// Runs the tests of a suite and passes on each line of its standard output. Returns true if it
+/// succeeded.
 pub(super) fn lines(command: &mut Command, mut line: impl FnMut(&str)) -> Result<bool> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot run {command:?}"))?;
     let output = child.stdout.take().context("standard output is piped")?;
+    let mut failures = Failures::default();
     for text in BufReader::new(output).split(b'\n') {
-        line(String::from_utf8_lossy(&text?).trim_end());
+        let text = text?;
+        let text = String::from_utf8_lossy(&text);
+        failures.read(text.trim_end());
+        line(text.trim_end());
     }
+    failures.keep();
     Ok(child.wait()?.success())
 }
