@@ -168,7 +168,7 @@ def test_another_serial_number_does_not_evade_a_revocation(
         clients.restore(client)
         clients.api.settled(client.id, "active")
     assert upstream.requests == 0
-    eventually("admitted", lambda: Http1(gateway.connect(client)).get()[0] == 200)
+    eventually("admitted", lambda: gateway.status(client) == 200)
 
 
 def is_refused(gateway: Gateway, client: Identity) -> bool:
@@ -194,4 +194,4 @@ def test_a_removed_ca_ends_the_connections_of_its_certificates_alone(
     assert Http1(gateway.connect(removed)).get()[0] == 403
     assert other.echoes() and Http1(gateway.connect(kept)).get()[0] == 200
     associate(clients, uploaded, HOST)
-    eventually("admitted", lambda: Http1(gateway.connect(removed)).get()[0] == 200)
+    eventually("admitted", lambda: gateway.status(removed) == 200)

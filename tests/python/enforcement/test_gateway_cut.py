@@ -52,15 +52,6 @@ def gateway(
         gateway.kill()
 
 
-def status_of_new(gateway: Gateway, client: object, alpn: str = "http/1.1") -> int:
-    """The status on a new connection; 0 if it was cut before the answer."""
-    try:
-        with gateway.connect(client, alpn) as stream:  # type: ignore[arg-type]
-            return (Http1 if alpn == "http/1.1" else Http2)(stream).get()[0]
-    except ConnectionError:
-        return 0
-
-
 def test_an_admitted_client_reaches_the_upstream_with_its_identity(
     gateway: Gateway, clients: Clients
 ) -> None:
@@ -114,8 +105,8 @@ def test_a_revocation_ends_the_connections_of_one_certificate(
         assert ends(stream), name
     after = gateway.metric('certgate_gateway_connections_cut_total{reason="revoked"}')
     assert after - before == len(cut)
-    assert status_of_new(gateway, revoked) == 403
-    assert status_of_new(gateway, revoked, "h2") == 403
+    assert gateway.status(revoked) == 403
+    assert gateway.status(revoked, "h2") == 403
 
     # The other client notices nothing, and its requests in flight are answered.
     upstream.go.set()
@@ -129,17 +120,17 @@ def test_a_revocation_ends_the_connections_of_one_certificate(
 def test_a_restored_certificate_is_admitted_again(gateway: Gateway, clients: Clients) -> None:
     client = clients.issue()
     clients.revoke(client)
-    eventually("refused", lambda: status_of_new(gateway, client) == 403)
+    eventually("refused", lambda: gateway.status(client) == 403)
     clients.restore(client)
-    eventually("admitted", lambda: status_of_new(gateway, client) == 200)
+    eventually("admitted", lambda: gateway.status(client) == 200)
 
 
 def test_what_the_api_reports_as_revoked_is_refused(gateway: Gateway, clients: Clients) -> None:
     client = clients.issue()
-    assert status_of_new(gateway, client) == 200
+    assert gateway.status(client) == 200
     clients.revoke(client)
     clients.api.settled(client.id, "revoked")
-    assert status_of_new(gateway, client) == 403
+    assert gateway.status(client) == 403
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -311,7 +302,7 @@ def test_no_connection_opened_during_the_revocation_survives(
     clients.api.settled(client.id, "revoked")
     for stream in opened:
         assert ends(stream)
-    assert status_of_new(gateway, client) == 403
+    assert gateway.status(client) == 403
 
 
 def test_a_random_history_never_contradicts_the_api(gateway: Gateway, clients: Clients) -> None:
@@ -329,4 +320,4 @@ def test_a_random_history_never_contradicts_the_api(gateway: Gateway, clients: C
             clients.api.settled(client.id, "revoked")
         is_revoked[at] = not is_revoked[at]
         for other, revoked in is_revoked.items():
-            assert status_of_new(gateway, pool[other]) == (403 if revoked else 200)
+            assert gateway.status(pool[other]) == (403 if revoked else 200)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kit.gateway import Clients, Gateway, Http1, Identity, Upstream, WebSocket, ends
+from kit.gateway import Clients, Gateway, Http1, Upstream, WebSocket, ends
 from kit.harness import PATIENCE_SECONDS, MakeServer, Server, eventually
 from kit.relay import Relay
 
@@ -65,12 +65,6 @@ def make_here(
         gateway.kill()
 
 
-def status(gateway: Gateway, client: Identity) -> int:
-    """The status on a new connection."""
-    with gateway.connect(client) as stream:
-        return Http1(stream).get()[0]
-
-
 def is_refused(http: Http1) -> bool:
     """Reads the answer to a request: an error of the gateway, or the end of the connection."""
     try:
@@ -93,7 +87,7 @@ def test_the_gateway_refuses_before_the_server_stops_waiting_for_it(
 
     eventually("an acknowledgement is on its way", lambda: age() >= 6)
     eventually("it was accepted", lambda: age() < 6)
-    assert status(gateway, other) == 200
+    assert gateway.status(other) == 200
     relay.hold()
     clients.revoke(revoked)
     assert ends(stream.stream)
@@ -101,12 +95,12 @@ def test_the_gateway_refuses_before_the_server_stops_waiting_for_it(
     # The server still waits: it has not reported the revocation as complete.
     assert clients.api.get(revoked.id).result["status"] == "pending_revocation"
     for client in (revoked, other):
-        assert status(gateway, client) == 503
+        assert gateway.status(client) == 503
     relay.delay = 0.0
     relay.release()
     clients.api.settled(revoked.id, "revoked")
-    assert status(gateway, revoked) == 403
-    eventually("the other one is admitted", lambda: status(gateway, other) == 200)
+    assert gateway.status(revoked) == 403
+    eventually("the other one is admitted", lambda: gateway.status(other) == 200)
 
 
 def test_a_gateway_that_was_frozen_for_longer_than_the_lease_refuses_its_first_request(
@@ -138,12 +132,12 @@ def test_a_gateway_that_was_frozen_for_longer_than_the_lease_refuses_its_first_r
         gateway.process.send_signal(signal.SIGCONT)
     assert is_refused(open_ones[lost, revoked]) and is_refused(open_ones[lost, other])
     assert is_refused(open_ones[found, revoked])
-    assert {status(lost, revoked), status(lost, other)} == {503}
-    assert status(found, revoked) in (403, 503)
+    assert {lost.status(revoked), lost.status(other)} == {503}
+    assert found.status(revoked) in (403, 503)
     relay.release()
     for gateway in (lost, found):
-        eventually("it recovers", lambda gateway=gateway: status(gateway, other) == 200)
-        assert status(gateway, revoked) == 403
+        eventually("it recovers", lambda gateway=gateway: gateway.status(other) == 200)
+        assert gateway.status(revoked) == 403
 
 
 def test_after_a_restore_of_the_database_the_view_is_read_before_the_old_one_is_dropped(
@@ -166,7 +160,7 @@ def test_after_a_restore_of_the_database_the_view_is_read_before_the_old_one_is_
         clients.api.settled(forgotten.id, "active")
     clients.revoke(forgotten)
     clients.api.settled(forgotten.id, "revoked")
-    assert [status(gateway, one) for one in (forgotten, kept, both)] == [403, 200, 403]
+    assert [gateway.status(one) for one in (forgotten, kept, both)] == [403, 200, 403]
     stream = WebSocket(gateway.connect(kept))
 
     # The restored database does not know the revocation. Its list is on its way for a while.
@@ -180,10 +174,10 @@ def test_after_a_restore_of_the_database_the_view_is_read_before_the_old_one_is_
     assert relay.waiting.acquire(timeout=PATIENCE_SECONDS), gateway.log
     assert "(code 1521)" in gateway.log
     for _ in range(20):
-        assert [status(gateway, one) for one in (forgotten, kept, both)] == [403, 200, 403]
+        assert [gateway.status(one) for one in (forgotten, kept, both)] == [403, 200, 403]
     listed.set()
-    eventually("the new view is in effect", lambda: status(gateway, forgotten) == 200)
-    assert [status(gateway, one) for one in (kept, both)] == [200, 403]
+    eventually("the new view is in effect", lambda: gateway.status(forgotten) == 200)
+    assert [gateway.status(one) for one in (kept, both)] == [200, 403]
     assert stream.echoes(), "the certificate is valid in both views"
     clients.revoke(kept)
     assert ends(stream.stream)
@@ -207,7 +201,7 @@ def test_changes_are_followed_while_the_server_refuses_streams(
         clients.revoke(client)
         assert ends(stream.stream)
         clients.api.settled(client.id, "revoked")
-        assert status(gateway, client) == 403
+        assert gateway.status(client) == 403
     assert "answers 429" in gateway.log and "followed again" not in gateway.log
     for answer, one in zip(answers, others, strict=True):
         answer.close()
@@ -227,7 +221,7 @@ def test_changes_are_followed_while_a_proxy_holds_back_the_stream(
     clients.revoke(client)
     assert ends(stream.stream)
     clients.api.settled(client.id, "revoked")
-    assert status(gateway, client) == 403
+    assert gateway.status(client) == 403
     assert other.echoes()
     stream_held.set()
 
@@ -245,7 +239,7 @@ def test_a_reload_to_a_shorter_limit_proves_freshness_more_often(
     # The lease of the start has a heartbeat of 5 seconds, after which the view would be stale.
     end = time.monotonic() + 7
     while time.monotonic() < end:
-        assert status(gateway, client) == 200
+        assert gateway.status(client) == 200
         time.sleep(0.2)
     gateway.more = "stale_after_seconds = 61\n"
     gateway.write()

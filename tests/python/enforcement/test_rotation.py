@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kit.follow import command
-from kit.gateway import Clients, Gateway, Http1, Identity, Upstream
+from kit.gateway import Clients, Gateway, Identity, Upstream
 from kit.harness import Server, eventually
 
 
@@ -36,14 +35,14 @@ class Visitors:
     def visit(self) -> None:
         while not self.ending.is_set():
             for client in list(self.clients):
-                answer = status(self.gateway, client)
+                answer = self.gateway.status(client)
                 if answer != 200:
                     self.refused.append(f"{client.certificate.name}: {answer}")
                 self.visits += 1
 
     def welcome(self, client: Identity) -> None:
         """Adds a client. Its first connection is accepted, without any wait."""
-        assert status(self.gateway, client) == 200, self.gateway.log
+        assert self.gateway.status(client) == 200, self.gateway.log
         self.clients.append(client)
 
     def have_all_been(self) -> None:
@@ -61,13 +60,6 @@ def started(server: Server, directory: Path, upstream: Upstream) -> Iterator[Gat
         gateway.stop()
     finally:
         gateway.kill()
-
-
-def status(gateway: Gateway, client: Identity) -> int:
-    try:
-        return Http1(gateway.connect(client)).get()[0]
-    except (ssl.SSLError, ConnectionError):
-        return 0
 
 
 def done(server: Server, *arguments: str) -> dict[str, object]:
@@ -107,7 +99,7 @@ def test_no_client_is_rejected_while_a_ca_is_replaced(
         visitors.have_all_been()
         visitors.clients = [second]
         assert done(server, "ca", "retire", old, "--anyway")["state"] == "retired"
-        eventually("the old CA is rejected", lambda: status(gateway, first) != 200)
+        eventually("the old CA is rejected", lambda: gateway.status(first) != 200)
         visitors.have_all_been()
 
 
@@ -117,7 +109,7 @@ def test_an_activation_waits_for_a_gateway_that_is_late(
     clients = Clients(server, tmp_path / "clients")
     client = clients.issue()
     with started(server, tmp_path, upstream) as gateway:
-        assert status(gateway, client) == 200
+        assert gateway.status(client) == 200
         [point] = gateway.points()
         gateway.kill()
         done(server, "ca", "prepare", "--name", "Next")
@@ -133,4 +125,4 @@ def test_an_activation_waits_for_a_gateway_that_is_late(
             "it has acknowledged",
             lambda: command(server, "ca", "activate", "Next").returncode == 0,
         )
-        assert status(gateway, clients.issue()) == 200
+        assert gateway.status(clients.issue()) == 200

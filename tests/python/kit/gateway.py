@@ -410,6 +410,15 @@ class Gateway:
         context = context or self.context(client, alpn)
         return context.wrap_socket(raw, server_hostname=host, session=session)
 
+    def status(self, client: Identity | None, alpn: str = "http/1.1") -> int:
+        """The status on a new connection; 0 if it ends before the answer, as one does that was
+        admitted or refused by what the gateway knew a moment before."""
+        try:
+            with self.connect(client, alpn) as stream:
+                return (Http1 if alpn == "http/1.1" else Http2)(stream).get()[0]
+        except OSError:
+            return 0
+
 
 def host(url: str, name: str = OTHER, **settings: Any) -> str:
     """One more [[host]], with the certificate of the gateway, for `Gateway(more=…)`."""
