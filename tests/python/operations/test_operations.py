@@ -19,7 +19,6 @@ from kit.deployed import DEPLOY, IS_ROOT, Deployed, Place, judged, place
 from kit.harness import (
     REPOSITORY,
     certgate,
-    environment,
     eventually,
     free_port,
     make_csr,
@@ -141,9 +140,6 @@ def test_the_rules_use_metrics_that_a_server_shows(at: Place, tmp_path: Path) ->
 def test_the_page_has_every_alert_and_no_other() -> None:
     headings = re.findall(r"^### (Certgate\w+)$", ALERTS.read_text(), re.MULTILINE)
     assert headings == list(alerts())
-    page = (REPOSITORY / "docs/operations.md").read_text()
-    rows = re.findall(r"^\| (Certgate\w+) \| \w", page, re.MULTILINE)
-    assert rows == list(alerts())
 
 
 # The pages
@@ -182,60 +178,13 @@ def test_commands_of_a_page_exist(document: str, tmp_path: Path) -> None:
         script.write_text(block_text)
         judged(needs("bash"), "-n", script)
         for line in block_text.replace("\\\n", " ").splitlines():
-            for command in re.findall(r"(?:^ *|clear-groups +)certgate ([a-z][^|>;&#)]*)", line):
+            for command in re.findall(r"(?:^ *|certgate -- )certgate ([a-z][^|>;&#)]*)", line):
                 words = shlex.split(command)
                 names = list(itertools.takewhile(str.isalpha, words))
                 helped = certgate(*names, "--help")
                 assert helped.returncode == 0, (command, helped.stderr)
                 for flag in (word for word in words if word.startswith("--")):
                     assert re.search(rf"{flag}\b", helped.stdout), (command, flag)
-
-
-def test_backup_and_restore_as_the_page_says(at: Place, tmp_path: Path) -> None:
-    """Runs the blocks of backup.md on the embedded database, without systemd."""
-    page = (REPOSITORY / "docs/backup.md").read_text().split("\n## PostgreSQL", 1)[0]
-    texts = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    before_start, after_start = "".join(texts).split("systemctl start certgate\n")
-    settings = {"CERTGATE_DATA_DIR": str(at.writable("/data"))}
-    server = Deployed(at, ["serve"], settings, {}).start()
-    try:
-        server.adopt()
-        api = server.api()
-        issued = api.issue(make_csr(tmp_path)).result["id"]
-        api.close()
-        server.stop_told()
-        backups = at.writable("/backups")
-        script = before_start.replace("systemctl stop certgate\n", "").replace(
-            "/backups", str(backups)
-        )
-        script = script.replace("$(date +%F)", "2026-11-24")
-        shell_of(at, settings, script)
-        assert list(at.at("/data").glob("certgate.db.replaced-*"))
-        server.start()
-        assert server.token not in shell_of(at, settings, after_start)
-        api = server.api()
-        assert api.get(issued).result["status"] == "active"
-        api.close()
-        server.stop_told()
-    finally:
-        server.kill()
-
-
-def shell_of(at: Place, settings: dict[str, str], script: str) -> str:
-    """Runs a script with certgate on its path, as the user of the service. Returns its output."""
-    variables = environment(**settings)
-    variables["PATH"] = f"{at.program.parent}:{variables['PATH']}"
-    done = subprocess.run(
-        ["sh", "-eu", "-c", script],
-        cwd=at.root,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        **at.as_user(),
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize(("document", "least"), [("sizing.md", 14), ("growth.md", 4)])

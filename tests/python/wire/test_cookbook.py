@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kit.cookbook import Recipe, Terminal, recipes, written
 from kit.harness import KEYS, Server, eventually, make_csr, openssl
+from kit.pages import Recipe, Terminal, recipes, written
+
+PAGE = "docs/cookbook.md"
 
 # The certificates of the page, with their validity in days.
 CERTIFICATES = {
@@ -85,8 +87,8 @@ def prepared(recipe: Recipe, terminal: Terminal) -> str:
 
 def test_the_page(home: tuple[Server, Terminal]) -> None:
     _, terminal = home
-    found = recipes()
+    found = recipes(PAGE)
     assert len({recipe.question for recipe in found}) == QUESTIONS
     for recipe in found:
         typed = prepared(recipe, terminal)
-        written(recipe, terminal.run(recipe.script, typed))
+        written(PAGE, recipe, terminal.run(recipe.script, typed))

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from kit.harness import (
-    CERTGATE,
-    KEYS,
-    REPOSITORY,
-    Server,
-    environment,
-    eventually,
-    free_port,
-    make_csr,
-    needs,
-    openssl,
-)
-
-# Separates the outputs of the blocks of one script.
-MARK = "---- next block ----"
+from kit.harness import KEYS, REPOSITORY, Server, eventually, free_port, make_csr, needs, openssl
+from kit.pages import Terminal, blocks, commands, recipes, run, written
 
 
 @pytest.fixture
@@ -41,80 +26,26 @@ def first_start(tmp_path: Path) -> Iterator[Server]:
         server.kill()
 
 
-def blocks(page: str, after: str = "", before: str = "\f") -> list[tuple[str, str]]:
-    """The language and text of each code block of a page, or of its part between two headings."""
-    text = (REPOSITORY / page).read_text()
-    part = text.split(f"{after}\n", 1)[1].split(f"\n{before}\n", 1)[0]
-    return re.findall(r"^```(\w+)$\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
-
-
-def commands(page: str) -> list[str]:
-    """The shell scripts of a page."""
-    return [text for language, text in blocks(page) if language == "sh"]
-
-
-def run(server: Server, *scripts: str, **more: str) -> list[str]:
-    """Runs shell scripts one after the other in one shell. Returns the output of each."""
-    directory = server.directory.parent
-    programs = directory / "programs"
-    programs.mkdir(exist_ok=True)
-    if not (programs / "certgate").exists():
-        (programs / "certgate").symlink_to(CERTGATE)
-    variables = environment(**more)
-    variables["PATH"] = f"{programs}:{variables['PATH']}"
-    script = f"\necho '{MARK}'\n".join(scripts)
-    script = script.replace(":8787", f":{server.port}").replace(":8788", f":{server.public_port}")
-    done = subprocess.run(
-        ["sh", "-eu", "-c", script],
-        cwd=directory,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    outputs = done.stdout.split(f"{MARK}\n")
-    assert len(outputs) == len(scripts)
-    return outputs
-
-
 def settled(status: str) -> str:
     """A script that waits for a status. Pages for readers sleep for a second instead."""
     return f'until certgate cert show "$ID" | grep -q "^status *{status}$"; do sleep 0.1; done'
 
 
-def shape(output: str) -> list[list[str]]:
-    """The words of each line, with a star for each ID, serial number and date."""
-    variable = r"\b[0-9a-f]{12,}\b|\d{4}-\d\d-\d\d|\d\d:\d\d"
-    return [re.sub(variable, "*", line).split() for line in output.splitlines()]
-
-
-def test_the_first_five_minutes(first_start: Server) -> None:
+def test_the_readme(first_start: Server) -> None:
     needs("curl")
-    page = blocks("README.md", "## The first five minutes", "## What you get")
-    languages = [language for language, _ in page]
-    assert languages == ["sh", "sh", "text", "sh", "sh", "python"]
-    start, issue, listed, revoke, curl, sdk = (text for _, text in page)
-    assert start == "certgate serve\n"
+    page = blocks("README.md")
+    assert [language for language, _ in page] == ["sh", "sh", "text", "sh"]
+    install, five, _, curl = (text for _, text in page)
+    # The first command needs a release build; continuous integration runs the second one.
+    start, test = install.splitlines()
+    assert start == "cargo run --release -- serve" and len(five.splitlines()) == 5
+    assert f" {test}\n" in (REPOSITORY / ".ci/run").read_text()
 
-    base = "CLOUDFLARE_BASE_URL CLOUDFLARE_API_TOKEN ZONE_ID"
-    show = f"for name in {base}; do eval printf '%s\\\\n' \\$$name; done"
-    outputs = run(first_start, issue, revoke, curl, show)
-    assert shape(outputs[0])[-2:] == shape(listed)
-    assert "device-1  pending_revocation" in outputs[1]
-    assert "device-1  pending_reactivation" in outputs[1].splitlines()[-1]
-    assert '"common_name":"device-1"' in outputs[2] and '"total_count":1' in outputs[2]
-
-    settings = dict(zip(base.split(), outputs[3].splitlines(), strict=True))
-    done = subprocess.run(
-        [sys.executable, "-c", sdk],
-        env=environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"[0-9a-f]{32} device-1 (pending_re)?activ\w+\n", done.stdout), done.stdout
+    (recipe,) = recipes("README.md")
+    terminal = Terminal(first_start.directory.parent)
+    written("README.md", recipe, terminal.run(recipe.script))
+    (listed,) = run(first_start, curl)
+    assert '"common_name":"laptop-17"' in listed and '"total_count":1' in listed
 
 
 def test_a_service_behind_nginx(first_start: Server) -> None:
@@ -169,17 +100,19 @@ def test_the_command_line(first_start: Server) -> None:
     (directory / "device.csr").write_text(make_csr(directory))
     (directory / "names.csv").write_text("common_name\nrobot-1\nrobot-1\n")
     elsewhere, one, many, find, revoke, change, hosts, tokens, cas = commands("docs/client.md")
-    assert "https://" in elsewhere
+    elsewhere = elsewhere.replace("https://pki.example.com", "http://127.0.0.1")
+    (directory / ".certgate-token").write_text(first_start.token)
     (final,) = commands("docs/revocation.md")
 
-    newest = "certgate cert list --output json | grep -o '\"id\":\"[^\"]*\"' | head -n 1"
+    newest = 'certgate cert list --output json | grep -o \'"id":"[^"]*"\' | head -n 1'
     identify = f"ID=$({newest} | cut -d '\"' -f 4)\n"
     first_id = "grep -o '[0-9a-f-]\\{36\\}' | head -n 1"
     # A new server has no backup and no check: yellow.
     find = find.replace("certgate status ", "certgate status || test $? -eq 5 ")
     cas = cas.replace("certgate ca rotate ", "certgate ca rotate --yes ")
     earlier = "".join(
-        f"certgate ca {verb} 'Devices 2024' > /dev/null\n" for verb in ("prepare --name", "activate")
+        f"certgate ca {verb} 'Devices 2024' > /dev/null\n"
+        for verb in ("prepare --name", "activate")
     )
     two = "for n in 1 2; do certgate cert issue --cn laptop-$n --days 20 > /dev/null; done\n"
     upload = f"CA_ID=$(certgate ca add other.crt --output json | {first_id})\n"
@@ -187,7 +120,8 @@ def test_the_command_line(first_start: Server) -> None:
     token = "TOKEN_ID=$(certgate token list | awk '$2 == \"ci\" {print $1}')"
     outputs = run(
         first_start,
-        two + one,
+        two + elsewhere,
+        one,
         many,
         many,
         find,
@@ -198,7 +132,9 @@ def test_the_command_line(first_start: Server) -> None:
         f"{made}\n{token}\n{revoke_token}",
         earlier + cas,
         CERTGATE_P12_PASSWORD="secret",
+        HOME=str(directory),
     )
+    _, *outputs = outputs
     written = {path.name for path in directory.iterdir()}
     assert written >= {"laptop.key", "laptop.crt", "phone.p12", "printer.p12", "device.crt"}
     devices = {path.name for path in (directory / "devices").iterdir()}
@@ -234,7 +170,7 @@ def test_the_lists_of_a_proxy(first_start: Server) -> None:
 
 def test_a_request_is_retried_with_its_key(first_start: Server, csr: str) -> None:
     needs("curl")
-    (request,) = commands("docs/retries.md")
+    request = commands("docs/recipes.md")[-1]
     random = "$(cat /proc/sys/kernel/random/uuid)"
     assert random in request
     variables = {
