@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kit.harness import CERTGATE, KEYS, PATIENCE_SECONDS, REPOSITORY, Server, environment, openssl
 
 DEPLOY = REPOSITORY / "deploy"
@@ -249,4 +247,6 @@ def packaged(program: str) -> Path:
 
 def rendered(directory: str) -> list[dict[str, Any]]:
     """Returns the objects that kustomize renders. kubectl contains it and needs no cluster."""
+    import yaml  # only the environment of these files has it
+
     return list(yaml.safe_load_all(judged(packaged("kubectl"), "kustomize", DEPLOY / directory)))

@@ -17,7 +17,7 @@ const PYTHON: [Program; 2] = [
 ];
 
 /// Programs that tests of every suite call.
-const PROGRAMS: [Program; 7] = [
+const PROGRAMS: [Program; 8] = [
     Program::new("openssl", &["version"], "openssl"),
     Program::new("curl", &["--version"], "curl"),
     Program::new("nginx", &["-v"], "nginx-light"),
@@ -25,6 +25,7 @@ const PROGRAMS: [Program; 7] = [
     Program::new("pgbouncer", &["--version"], "pgbouncer"),
     Program::new("faketime", &["--version"], "faketime"),
     Program::new("ip", &["-V"], "iproute2"),
+    Program::new("systemd-sysusers", &["--version"], "systemd"),
 ];
 
 /// Programs that judge the files in deploy/.
@@ -34,10 +35,9 @@ const DEPLOY_PROGRAMS: [Program; 2] = [
 ];
 
 /// Programs of other makers: they ask for certificates, use them, and judge them.
-const INTEROP_PROGRAMS: [Program; 13] = [
+const INTEROP_PROGRAMS: [Program; 12] = [
     Program::new("chromium", &["--version"], "chromium"),
     Program::new("firefox-esr", &["--version"], "firefox-esr"),
-    Program::new("systemd-sysusers", &["--version"], "systemd"),
     Program::new("go", &["version"], "golang-go"),
     Program::new("javac", &["-version"], "default-jdk-headless"),
     Program::new("node", &["--version"], "nodejs"),
