@@ -139,6 +139,14 @@ class Verifier:
             x509.load_pem_x509_certificate(made["certificate"].encode()),
         )
 
+    @classmethod
+    def of(cls, server: Server, authority_id: str, certificate: str) -> Verifier:
+        """Returns a verifier of a CA that is perhaps not the active one."""
+        verifier = cls.__new__(cls)
+        verifier.server, verifier.authority_id = server, authority_id
+        verifier.authority = x509.load_pem_x509_certificate(certificate.encode())
+        return verifier
+
     def ocsp(self, certificate: dict[str, Any]) -> str:
         """Returns `good`, `unknown` or the reason of a response. The CA must have signed it."""
         subject = x509.load_pem_x509_certificate(certificate["certificate"].encode())

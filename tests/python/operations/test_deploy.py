@@ -490,7 +490,7 @@ def test_references_between_objects_resolve() -> None:
         assert [source["configMapRef"]["name"] for source in container["envFrom"]] == [
             "certgate-settings"
         ]
-        assert pod["containers"][0]["image"] == "registry.example/certgate:0.1.0"
+        assert pod["containers"][0]["image"] == "registry.example/certgate:0.2.0"
 
 
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
