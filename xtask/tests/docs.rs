@@ -280,3 +280,48 @@ fn anchors_are_those_of_github() {
     assert_eq!(anchors(page), BTreeSet::from(expected));
     assert_eq!(resolved("docs/a.md", "../deploy/b.yaml"), "deploy/b.yaml");
 }
+
+/// Replaces the names of parameters, which differ between pages.
+fn without_names(path: &str) -> String {
+    let parts: Vec<_> = path
+        .split('{')
+        .map(|part| part.split_once('}').map_or(part, |(_, rest)| rest))
+        .collect();
+    parts.join("{}")
+}
+
+/// Each paragraph of the routes names the base of its paths: "below `/client/v4`".
+#[test]
+fn the_page_of_the_api_has_each_route_with_its_base_path() {
+    let snapshot = root().join("crates/api/tests/snapshots/openapi.snap");
+    let snapshot = fs::read_to_string(snapshot).unwrap();
+    let document = snapshot.splitn(3, "---\n").nth(2).unwrap();
+    let document: serde_json::Value = serde_json::from_str(document).unwrap();
+    let page = fs::read_to_string(root().join("docs/api.md")).unwrap();
+    let routes = page.split("\n## ").find(|part| part.starts_with("Routes"));
+    let mut known = BTreeSet::new();
+    // The ends of paths that a page begins with "…", with the base before them.
+    let mut ends = Vec::new();
+    for paragraph in routes.unwrap().split("\n**") {
+        let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+        let base = text.split_once(" below `").map_or("", |(_, rest)| rest);
+        let base = without_names(base.split('`').next().unwrap());
+        for code in text.split('`').skip(1).step_by(2) {
+            match code.strip_prefix('…') {
+                Some(end) => ends.push((base.clone(), without_names(end))),
+                None => drop(known.insert(base.clone() + &without_names(code))),
+            }
+        }
+    }
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() > 30, "{}", paths.len());
+    for path in paths.keys() {
+        let plain = without_names(path);
+        let is_end =
+            |(base, end): &(String, String)| plain.starts_with(base) && plain.ends_with(end);
+        assert!(
+            known.contains(&plain) || ends.iter().any(is_end),
+            "docs/api.md lacks {path}, or has it with another base path"
+        );
+    }
+}
