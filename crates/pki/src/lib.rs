@@ -1,9 +1,10 @@
 //! Reads and writes certificate signing requests, certificates, keys, CRLs and OCSP messages.
 //!
 //! This crate performs no I/O, reads no clock and uses no async runtime: serial numbers and
-//! instants are arguments. Randomness inside the cryptographic library is the one exception. aws-lc
-//! draws the randomness for new keys and ECDSA nonces from its own generator, because a caller that
-//! could choose a nonce could compute the private key.
+//! instants are arguments. Randomness inside the cryptographic libraries is the one exception.
+//! aws-lc draws the randomness for new keys and ECDSA nonces from its own generator, because a
+//! caller that could choose a nonce could compute the private key. The writer of PKCS #12 files
+//! draws its salts.
 //!
 //! All input from outside is hostile. Each reader returns a type that only its check can make:
 //! [`read_csr`] makes a [`CheckedCsr`], [`prepare`] makes a [`Prepared`] certificate from it, and
@@ -36,6 +37,7 @@ mod ocsp;
 mod oid;
 mod path;
 mod pem;
+mod pkcs12;
 mod presented;
 mod private_key;
 mod profile;
@@ -81,6 +83,7 @@ pub use ocsp::{
 };
 pub use path::PathError;
 pub use pem::{pem_lines, pem_piece, write_base64, write_pem};
+pub use pkcs12::{P12Error, P12Password, P12PasswordError, P12Protection, write_p12};
 pub use presented::PresentedCertificate;
 pub use private_key::{
     PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key, read_private_key_of_pair,

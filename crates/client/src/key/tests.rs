@@ -2,15 +2,15 @@ use std::process::Command;
 
 use certgate_model::Random as _;
 use certgate_testkit::{Loopback, SeededRandom};
-use p12_keystore::Pkcs12ImportPolicy;
+use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
 use serde_json::json;
 
 use super::*;
 use crate::testing::text;
 
-fn form(password: &str, protection: Protection) -> P12Form {
+fn form(password: &str, protection: P12Protection) -> P12Form {
     P12Form {
-        password: Password(Zeroizing::new(password.to_owned())),
+        password: P12Password::new(Zeroizing::new(password.to_owned())).unwrap(),
         protection,
     }
 }
@@ -34,7 +34,11 @@ fn issued(algorithm: KeyName) -> (NewKey, String, String) {
     (made, leaf, ca)
 }
 
-const PROTECTIONS: [Protection; 2] = [Protection::Modern, Protection::Legacy];
+const MODERN: P12Protection = P12Protection::Modern {
+    rounds: PASSWORD_ROUNDS,
+};
+
+const PROTECTIONS: [P12Protection; 2] = [MODERN, P12Protection::Legacy];
 
 #[test]
 fn a_pkcs12_file_holds_the_key_and_the_chain() {
@@ -87,12 +91,12 @@ fn openssl_reads_the_pkcs12_file() {
         let (made, leaf, authority) = issued(algorithm);
         for (protection, more, said) in [
             (
-                Protection::Modern,
+                MODERN,
                 &[][..],
                 "AES-256-CBC, Iteration 1000, PRF hmacWithSHA256",
             ),
             (
-                Protection::Legacy,
+                P12Protection::Legacy,
                 &["-legacy"],
                 "pbeWithSHA1And3-KeyTripleDES-CBC, Iteration 2048",
             ),
@@ -117,8 +121,8 @@ fn openssl_reads_the_pkcs12_file() {
             assert!(text.contains("friendlyName: alice"), "{algorithm:?}");
             assert_eq!(info.matches(said).count(), 2, "{algorithm:?}: {info}");
             let mac = match protection {
-                Protection::Modern => "MAC: sha256, Iteration 1000",
-                Protection::Legacy => "MAC: sha1, Iteration 2048",
+                P12Protection::Modern { .. } => "MAC: sha256, Iteration 1000",
+                P12Protection::Legacy => "MAC: sha1, Iteration 2048",
             };
             assert!(info.contains(mac), "{algorithm:?}: {info}");
         }
@@ -144,10 +148,7 @@ fn openssl_opens_files_with_random_passwords() {
             octets.iter().map(character).collect()
         };
         let password = word(&octets[1..=length]);
-        for (protection, more) in [
-            (Protection::Modern, &[][..]),
-            (Protection::Legacy, &["-legacy"]),
-        ] {
+        for (protection, more) in [(MODERN, &[][..]), (P12Protection::Legacy, &["-legacy"])] {
             let form = form(&password, protection);
             let file = p12("x", &made.key, &leaf, None, &form).unwrap();
             let shown = |password: &str| opened(&file, password, &[&["-nocerts"], more].concat());
@@ -165,7 +166,7 @@ fn openssl_opens_files_with_random_passwords() {
 
 #[test]
 fn a_character_that_pkcs12_cannot_express_is_refused_in_a_password_and_omitted_in_a_name() {
-    let check = |text: &str| Password::check(Zeroizing::new(text.to_owned()));
+    let check = |text: &str| P12Password::new(Zeroizing::new(text.to_owned()));
     for good in ["a", "\u{ffff}", "語"] {
         assert!(check(good).is_ok(), "{good}");
     }
@@ -173,7 +174,7 @@ fn a_character_that_pkcs12_cannot_express_is_refused_in_a_password_and_omitted_i
         assert!(check(bad).is_err(), "{bad}");
     }
     let (made, leaf, _) = issued(KeyName::P256);
-    let form = form("secret", Protection::Modern);
+    let form = form("secret", MODERN);
     let file = p12("robot 🤖", &made.key, &leaf, None, &form).unwrap();
     let Some(shown) = opened(&file, "secret", &[]) else {
         return;
@@ -205,13 +206,13 @@ fn the_password_comes_from_a_file_or_the_environment() {
     let environment = Environment::from_variables(variables).unwrap();
     std::fs::write(&file, "from-file\r\nsecond line\n").unwrap();
     assert_eq!(
-        *Password::read(Some(&file), &environment).unwrap().0,
+        read_password(Some(&file), &environment).unwrap().as_str(),
         "from-file"
     );
     assert_eq!(
-        *Password::read(None, &environment).unwrap().0,
+        read_password(None, &environment).unwrap().as_str(),
         "from-variable"
     );
     std::fs::write(&file, "\n").unwrap();
-    assert!(Password::read(Some(&file), &environment).is_err());
+    assert!(read_password(Some(&file), &environment).is_err());
 }
