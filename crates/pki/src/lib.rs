@@ -12,6 +12,7 @@
 
 mod adopted;
 mod alternative_name;
+mod apple_profile;
 mod authority;
 mod certificate;
 mod certs_only;
@@ -48,6 +49,7 @@ mod requested;
 mod requested_names;
 mod rights;
 mod searched;
+mod signed_data;
 mod signing;
 mod stored;
 mod subject;
@@ -56,6 +58,7 @@ mod uploaded;
 mod weak_key;
 
 pub use adopted::{ADOPTED_BYTES_MAX, AdoptError, AdoptedCertificate, read_adopted};
+pub use apple_profile::AppleProfile;
 pub use authority::{is_self_signed_for, request_authority, self_sign};
 pub use certs_only::read_certs_only;
 pub use chain::{Chain, Purpose, stored_certificates};
@@ -92,6 +95,7 @@ pub use profile::{Profile, Validity};
 pub use public_key::verifies_short_pss;
 pub use requested::certificate_alternative_names;
 pub use searched::{read_chain, read_chain_of_known_keys, read_csr, read_csr_of_known_key};
+pub use signed_data::signed_data;
 pub use signing::SignError;
 pub use stored::{StoredAuthority, contradicts_uploaded};
 pub use uploaded::expires_on;

@@ -32,6 +32,10 @@ oids! {
     // Content types of CMS: RFC 5652 §4 and §5.1.
     CMS_DATA = "1.2.840.113549.1.7.1";
     CMS_SIGNED_DATA = "1.2.840.113549.1.7.2";
+    // Attributes of signed messages: RFC 5652 §11.
+    CONTENT_TYPE = "1.2.840.113549.1.9.3";
+    MESSAGE_DIGEST = "1.2.840.113549.1.9.4";
+    SIGNING_TIME = "1.2.840.113549.1.9.5";
 
     // Public keys: RFC 3279 §2.3, RFC 5480 §2.1.1, RFC 8410 §3.
     RSA_ENCRYPTION = "1.2.840.113549.1.1.1";
