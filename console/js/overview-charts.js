@@ -92,6 +92,7 @@ export function expiryCalendar(expiring, now) {
         const before = new Date(start.getTime() - 1).toISOString();
         const query = new URLSearchParams({
           status: 'active',
+          replaced: 'all',
           'expires_on.after': before,
           'expires_on.before': iso(after),
         });

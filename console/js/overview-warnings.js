@@ -67,7 +67,7 @@ export function operationsOf(metrics) {
  * @param {Date} now
  * @returns {Warning[]}
  */
-export function warnings({ summary, authorities, points, operations }, caller, now) {
+export function warnings({ summary, authorities, points, operations, expiring }, caller, now) {
   const order = { error: 0, warning: 1, info: 2 };
   return [
     ...ofPage(),
@@ -75,7 +75,7 @@ export function warnings({ summary, authorities, points, operations }, caller, n
     ...ofPoints(points, summary),
     ...ofOperations(operations, now),
     ...ofCaller(caller, now),
-    ...ofCertificates(summary, now),
+    ...ofCertificates(summary, expiring, now),
   ].toSorted((one, other) => order[one.kind] - order[other.kind]);
 }
 
@@ -140,10 +140,11 @@ function ofPoints(points, summary) {
     });
   } else if (pending > 0) {
     const status = totals?.pending_revocation ? 'pending_revocation' : 'pending_reactivation';
+    const href = `#/certificates?status=${status}&replaced=all`;
     found.push({
       kind: 'info',
       body: text.overview.pending(pending),
-      remedy: html`<p><a href=${`#/certificates?status=${status}`}>${text.overview.showPending}</a></p>`,
+      remedy: html`<p><a href=${href}>${text.overview.showPending}</a></p>`,
     });
   }
   return found;
@@ -207,22 +208,36 @@ function ofCaller(caller, now) {
 }
 
 /**
+ * Returns the conditions on certificates that expire soon, and that no renewal has replaced.
+ * @param {Date} now
+ * @returns {Record<string, string>}
+ */
+export function expiringSoon(now) {
+  const day = (/** @type {number} */ days) =>
+    new Date(now.getTime() + days * DAY_MS).toISOString().slice(0, 10);
+  return {
+    status: 'active',
+    replaced: 'false',
+    'expires_on.after': day(0),
+    'expires_on.before': day(EXPIRING_DAYS),
+  };
+}
+
+/**
  * @param {import('./pages/overview.js').Summary | null} summary
+ * @param {import('./pages/overview.js').Expiring} expiring
  * @param {Date} now
  * @returns {Warning[]}
  */
-function ofCertificates(summary, now) {
+function ofCertificates(summary, expiring, now) {
   if (!summary) return [];
   /** @type {Warning[]} */
   const found = [];
-  const last = new Date(now.getTime() + EXPIRING_DAYS * DAY_MS).toISOString().slice(0, 10);
-  const soon = summary.expiring.filter(({ date }) => date <= last);
-  const number = soon.reduce((sum, day) => sum + day.count, 0);
-  if (number > 0) {
-    const href = `#/certificates?status=active&expires_on.after=${now.toISOString().slice(0, 10)}&expires_on.before=${last}`;
+  if (expiring.count > 0) {
+    const href = `#/certificates?${new URLSearchParams(expiringSoon(now))}`;
     found.push({
       kind: 'info',
-      body: text.overview.expiring(number, EXPIRING_DAYS),
+      body: text.overview.expiring(expiring.count, expiring.isCapped, EXPIRING_DAYS),
       remedy: html`<p><a href=${href}>${text.overview.showExpiring}</a></p>`,
     });
   }

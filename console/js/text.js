@@ -128,6 +128,7 @@ const common = {
     pending_reactivation: 'Being restored',
     expired: 'Expired',
   },
+  replaced: 'Replaced',
 };
 
 const overview = {
@@ -135,6 +136,10 @@ const overview = {
   attention: 'Needs attention',
   good: 'Everything is in order.',
   totals: 'Certificates by status',
+  /** @type {(number: number) => string} */
+  replaced: (number) =>
+    `${plural(number, 'certificate', 'certificates')} that a renewal replaced ` +
+    `${number === 1 ? 'does' : 'do'} not count here`,
   none: 'This zone has no certificates yet',
   noneHow: 'Issue the first one here, or on the command line:',
   issue: 'Issue a certificate',
@@ -220,10 +225,15 @@ const overview = {
     'minutes, read the log of the server:',
   openPoints: 'Open the enforcement points',
   showPending: 'Show them',
-  /** @type {(number: number, days: number) => string} */
-  expiring: (number, days) =>
-    `${plural(number, 'certificate expires', 'certificates expire')} in the next ${days} days. ` +
-    'Issue new ones to their owners in time:',
+  /** @type {(number: number, isCapped: boolean, days: number) => string} */
+  expiring: (number, isCapped, days) => {
+    const expire = plural(number, 'certificate expires', 'certificates expire');
+    const more = isCapped ? 'More than ' : '';
+    return (
+      `${more}${expire} in the next ${days} days, and no renewal has replaced ` +
+      `${number === 1 ? 'it' : 'them'}. Issue new ones to their owners in time:`
+    );
+  },
   showExpiring: 'Show them',
   /** @type {(ends: string) => string} */
   tokenEnds: (ends) => `Your token ends ${ends}. Create another one before:`,
@@ -264,6 +274,9 @@ const certificates = {
     pending_reactivation: 'Being restored',
     all: 'All',
   },
+  replaced: { false: 'Hidden', all: 'Shown', true: 'Only these' },
+  replacedHint: 'Certificates that a renewal replaced. They work until they end or are revoked.',
+  showReplaced: 'Show replaced ones too',
   filters: 'Dates and CA',
   issue: 'Issue…',
   authority: 'CA',
@@ -359,9 +372,16 @@ const certificates = {
       : plural(total, 'certificate', 'certificates'),
   /** @type {(number: number) => string} */
   someFound: (number) => `${plural(number, 'certificate', 'certificates')} found so far`,
-  /** @type {(number: number, areMore: boolean) => string} */
-  others: (number, areMore) =>
-    `Show ${areMore ? 'at least ' : ''}${plural(number, 'other', 'others')} with another status`,
+  /** @type {(number: number, areMore: boolean, why: 'status' | 'replaced' | 'either') => string} */
+  others: (number, areMore, why) => {
+    const reasons = {
+      status: ' with another status',
+      replaced: '',
+      either: ' with another status, or replaced',
+    };
+    const others = plural(number, 'other', 'others');
+    return `Show ${areMore ? 'at least ' : ''}${others}${reasons[why]}`;
+  },
   searchingOn: 'Nothing found yet. The server continues to search…',
   stoppedEarly:
     'The server stopped at its limit of work: it may have more matches. Continue the search, or ' +
@@ -371,6 +391,7 @@ const certificates = {
   capped: (max) =>
     `More than ${count(max)} certificates match. The pages have the first ${count(max)} of them. ` +
     'Add a condition to see the others. An export and a bulk action have all of them.',
+  exactWithReplaced: 'With replaced ones, the list is exact and has every page.',
   /** @type {(max: number) => string} */
   beyond: (max) =>
     `The pages of a search end after ${count(max)} matches. Add a condition to see the others.`,
@@ -550,6 +571,17 @@ const certificate = {
     };
     return all[/** @type {keyof typeof all} */ (type)] ?? type;
   },
+  line: 'Renewals',
+  replacedBy: 'Replaced by',
+  replaces: 'Replaces',
+  issued: 'issued',
+  /** @type {(doesWork: boolean) => string} */
+  isReplaced: (doesWork) =>
+    doesWork
+      ? 'A newer certificate replaced this one. It still works until it expires or is revoked.'
+      : 'A newer certificate replaced this one.',
+  olderWorks:
+    'The certificate that this one replaced still works. If the device is lost, revoke both.',
   auditLog: 'Its entries in the audit log',
   /** @type {(number: number) => string} */
   entry: (number) => `audit entry ${count(number)}`,
@@ -569,6 +601,13 @@ const bulk = {
     `${isCapped ? 'More than ' : ''}${plural(number, 'certificate matches', 'certificates match')}`,
   someMatch: 'Some certificates match. The preview finds all of them.',
   noMatch: 'No certificate matches that this action changes',
+  /** @type {(number: number, isCapped: boolean) => string} */
+  replacedLeftOut: (number, isCapped) => {
+    const [one, many] = ['replaced certificate matches', 'replaced certificates match'];
+    const matches = `${isCapped ? 'More than ' : ''}${plural(number, one, many)}`;
+    return `${matches} too. A replaced certificate works until it ends or is revoked.`;
+  },
+  includeReplaced: 'Include replaced ones',
   preview: 'Preview',
   listing: 'Making the list',
   /** @type {(number: number) => string} */

@@ -48,6 +48,11 @@
  * @property {string} state
  * @property {CertificateStatus} status
  * @property {number} validity_days
+ * @property {CertificateLine} [certgate]
+ *
+ * @typedef {object} CertificateLine The neighbours of a certificate in its line of renewals.
+ * @property {string} [replaces] The ID of the certificate that it replaced.
+ * @property {string} [replaced_by] The ID of the certificate that replaced it.
  *
  * @typedef {object} CertificateEvent
  * @property {'issued' | 'revoked' | 'restored' | 'settled'} action

@@ -46,6 +46,10 @@ test('a row has the columns of the command line, and no name breaks out of its c
   const row = rowOf(certificate('a","b\u202e<script>'));
   assert.ok(row.startsWith(`"${'0'.repeat(32)}","a"",""b\u202e<script>","active",`));
   assert.ok(row.includes('"a","\'=cmd"'));
+  assert.ok(row.endsWith(',"","",""\r\n'));
+  const line = { replaces: 'a'.repeat(32), replaced_by: 'b'.repeat(32) };
+  const renewed = rowOf({ ...certificate('a'), certgate: line });
+  assert.ok(renewed.endsWith(`,"${line.replaces}","${line.replaced_by}"\r\n`));
   assert.ok(!row.includes('PEM'));
 });
 

@@ -6,6 +6,7 @@ import {
   chipsOf,
   conditionsOf,
   isStatusOnly,
+  replacedOf,
   requestOf,
   searchText,
   statusOf,
@@ -16,8 +17,24 @@ import {
 /** @param {string} text */
 const query = (text) => new URLSearchParams(text);
 
-test('a link shows active certificates unless it says otherwise', () => {
-  assert.deepEqual(requestOf(query('')), { status: 'active', page: '1', limit: '50' });
+test('a link shows active certificates, the newest of each line, unless it says otherwise', () => {
+  assert.deepEqual(requestOf(query('')), {
+    status: 'active',
+    replaced: 'false',
+    page: '1',
+    limit: '50',
+  });
+  for (const [text, place] of [
+    ['replaced=all', 'all'],
+    ['replaced=TRUE', 'true'],
+    ['replaced=nonsense', 'false'],
+    ['fingerprint_sha256=ab', 'all'],
+    ['fingerprint_sha256=ab&replaced=false', 'false'],
+  ]) {
+    assert.equal(replacedOf(query(text ?? '')), place, text);
+  }
+  assert.equal('replaced' in conditionsOf(query('replaced=all')), false);
+  assert.equal(conditionsOf(query('replaced=true'))['replaced'], 'true');
   assert.equal(statusOf(query('status=REVOKED')), 'revoked');
   assert.equal(statusOf(query('status=nonsense')), 'active');
   assert.equal(statusOf(query('serial_number=ab')), 'all');
@@ -29,6 +46,7 @@ test('malformed and unknown parameters of a link are left out', () => {
   const text = 'page=-1&per_page=7&order=evil&direction=up&token=x&expires_on.before=2027-01-01';
   assert.deepEqual(requestOf(query(text)), {
     status: 'active',
+    replaced: 'false',
     'expires_on.before': '2027-01-01',
     page: '1',
     limit: '50',
@@ -38,6 +56,7 @@ test('malformed and unknown parameters of a link are left out', () => {
   );
   assert.deepEqual(page, {
     status: 'active',
+    replaced: 'false',
     order: 'expires_on',
     direction: 'asc',
     page: '9007199254740991',
@@ -61,6 +80,7 @@ test('another filter leads back to page 1, and keeps everything else', () => {
   assert.equal(changed(before, { status: 'all' }).get('page'), null);
   assert.equal(changed(before, { common_name: null }).has('common_name'), false);
   assert.equal(withoutFilters(before).toString(), 'order=expires_on');
+  assert.equal(withoutFilters(query('replaced=true')).toString(), '');
   const continued = query('common_name.contains=abc&continue=xyz');
   assert.deepEqual(requestOf(continued)['page'], undefined);
   assert.equal(requestOf(continued)['continue'], 'xyz');

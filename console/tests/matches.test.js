@@ -43,6 +43,8 @@ function lists(all) {
         (status === 'all' || one.status === status) &&
         after < Date.parse(one.issued_on) &&
         Date.parse(one.issued_on) < before &&
+        (filters['replaced'] === undefined ||
+          String(one.certgate !== undefined) === filters['replaced']) &&
         one.common_name.toLowerCase().startsWith(begins),
     );
     const isFiltered = Object.keys(filters).length > 0;
@@ -102,6 +104,17 @@ test('matches of one minute are found in the list without filters', async () => 
   const all = [newer, ...crowd, other, revoked, older];
   const conditions = { status: 'active', 'common_name.startswith': 'DEVICE-' };
   assert.deepEqual(await ids(lists(() => all).list, conditions), [...numbers(60), 200, 201]);
+});
+
+test('the newest of each line are found among more certificates than a list has', async () => {
+  const all = numbers(60).map((number) =>
+    certificate(number, 0, number % 3 === 0 ? { certgate: { replaced_by: 'x' } } : {}),
+  );
+  const newest = numbers(60).filter((number) => number % 3 !== 0);
+  const { list } = lists(() => all);
+  assert.deepEqual(await ids(list, { status: 'active', replaced: 'false' }), newest);
+  const replaced = await ids(list, { status: 'active', replaced: 'true' });
+  assert.deepEqual(replaced, numbers(20).map((number) => number * 3));
 });
 
 test('a certificate that leaves or enters the list while it is read makes no gap', async () => {

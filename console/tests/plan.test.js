@@ -13,6 +13,11 @@ test('an action changes the certificates that it can change, whatever the list s
   const shown = query('status=all&common_name.startswith=a&page=3&order=expires_on');
   assert.equal(description(queryOf(shown, 'revoke')), 'status=active, common_name.startswith=a');
   assert.equal(description(queryOf(shown, 'restore')), 'status=revoked, common_name.startswith=a');
+  const newest = query('common_name=a&replaced=false');
+  assert.equal(
+    description(queryOf(newest, 'revoke')),
+    'status=active, replaced=false, common_name=a',
+  );
   assert.equal(usualAction(query('')), 'revoke');
   assert.equal(usualAction(query('status=revoked')), 'restore');
   assert.equal(usualAction(query('serial_number=ab')), 'revoke');
@@ -38,6 +43,8 @@ test('the command does the same as the page', () => {
   ]);
   const everything = commandOf(query(''), 'restore', []);
   assert.deepEqual(everything, ['certgate', 'cert', 'restore', '--match', '*', '--wait']);
+  const newest = commandOf(query('replaced=false'), 'revoke', [])?.join(' ');
+  assert.equal(newest, 'certgate cert revoke --match * --replaced false --wait');
   // The command line has no condition on IDs, and takes a star in a name for a pattern.
   assert.equal(commandOf(query('id.startswith=0199f0'), 'revoke', []), null);
   assert.equal(commandOf(query('common_name=a*'), 'revoke', []), null);

@@ -253,6 +253,74 @@ test('a token that may only read sees no way to change anything, and why', async
   });
 });
 
+test('the list shows the newest of each line, and the replaced ones on request', async () => {
+  const zone = server.installation.second_zone_id;
+  const path = `/client/v4/zones/${zone}/client_certificates`;
+  const count = async (query: string) => {
+    const { result_info: info } = await server.send<Certificate[]>('GET', `${path}?${query}`);
+    return info?.total_count ?? NaN;
+  };
+  const [newest, replaced] = [await count('replaced=false'), await count('replaced=true')];
+  assert(newest > 0 && replaced > 0);
+  const view = `certificates?zone=${zone}`;
+  await inTab(Tab.open(browser, server, view), async ({ main, page }) => {
+    const choice = page.getByRole('combobox', { name: 'Replaced' });
+    await main.getByText(`${newest} certificates`).waitFor();
+    assert.equal(await main.getByText('○ Replaced').count(), 0);
+    await page.getByRole('button', { name: `Show ${replaced} others` }).click();
+    await main.getByText(`${newest + replaced} certificates`).waitFor();
+    assert.equal(await choice.inputValue(), 'all');
+    await choice.selectOption('true');
+    await main.getByText(`${replaced} certificates`).waitFor();
+    await waitForRows(page, replaced);
+    assert.equal(await main.getByText('○ Replaced').count(), replaced);
+  });
+});
+
+test('the overview counts the newest certificates of each line', async () => {
+  const zone = server.installation.second_zone_id;
+  const path = `/certgate/v1/zones/${zone}/summary`;
+  const { totals, replaced } = await server.get<Record<string, { active: number }>>(path);
+  assert(totals && replaced && replaced.active > 0);
+  await inTab(Tab.open(browser, server, `overview?zone=${zone}`), async ({ main, page }) => {
+    const newest = totals.active - replaced.active;
+    await main.getByRole('link', { name: new RegExp(`^Active\\s+${newest}$`) }).click();
+    await main.getByText(`${newest} certificates`).waitFor();
+    await page.goBack();
+    await main.getByRole('link', { name: /that a renewal replaced/ }).click();
+    await main.getByText(`${replaced.active} certificates`).waitFor();
+  });
+});
+
+test('the page of a certificate leads along its line', async () => {
+  const zone = server.installation.second_zone_id;
+  const path = `/client/v4/zones/${zone}/client_certificates`;
+  const [newest] = await server.get<Certificate[]>(`${path}?common_name=sensor-000&replaced=false`);
+  const older = newest?.certgate?.replaces ?? '';
+  const view = `certificates/${newest?.id}?zone=${zone}`;
+  await inTab(Tab.open(browser, server, view), async ({ main, page }) => {
+    await page.getByRole('button', { name: 'Revoke…' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('The certificate that this one replaced still works.').waitFor();
+    await page.keyboard.press('Escape');
+    const line = page.getByRole('region', { name: 'Renewals' });
+    await line.getByRole('link', { name: older }).click();
+    await main.getByText(/replaced this one. It still works/).waitFor();
+    await line.getByRole('link', { name: newest?.id ?? '-' }).waitFor();
+  });
+});
+
+test('a bulk revocation of the newest certificates says that replaced ones still work', async () => {
+  const zone = server.installation.second_zone_id;
+  const view = `bulk?action=revoke&common_name=sensor-000&replaced=false&zone=${zone}`;
+  await inTab(Tab.open(browser, server, view), async ({ main, page }) => {
+    await main.getByText('1 certificate matches', { exact: true }).waitFor();
+    await main.getByText('3 replaced certificates match too.').waitFor();
+    await page.getByRole('button', { name: 'Include replaced ones' }).click();
+    await main.getByText('4 certificates match', { exact: true }).waitFor();
+  });
+});
+
 test('filters, page and position survive the page of a certificate', async () => {
   const path = 'certificates?status=all&page=4';
   await inTab(Tab.open(browser, server, path), async ({ page }) => {

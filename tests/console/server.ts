@@ -19,6 +19,8 @@ const REQUESTS_AT_ONCE = 16;
 export interface Installation {
   account_id: string;
   zone_id: string;
+  /** A zone with certificates that were renewed. Only the data with 100,000 certificates has it. */
+  second_zone_id?: string;
   token: string;
 }
 
@@ -29,6 +31,7 @@ export interface Certificate {
   certificate: string;
   serial_number: string;
   fingerprint_sha256: string;
+  certgate?: { replaces?: string; replaced_by?: string };
 }
 
 /** The answer of the API. */

@@ -3,7 +3,7 @@
 import { conditionsOf } from '../certificates/filters.js';
 import { every } from '../certificates/matches.js';
 import { pagesOf } from '../certificates/requests.js';
-import { CHANGES, byName } from './plan.js';
+import { CHANGES, byName, queryOf } from './plan.js';
 
 /** @typedef {import('../certificates/selection.js').Chosen} Chosen */
 
@@ -23,10 +23,10 @@ export async function collect(api, zone, query, action, signal, onCount) {
   const found = new Map();
   const list = pagesOf(api, zone, { signal });
   for (const status of CHANGES[action]) {
-    const conditions = { ...conditionsOf(query), status };
+    const conditions = { ...conditionsOf(queryOf(query, action)), status };
     for await (const items of every(list, conditions)) {
-      for (const { id, common_name, status, expires_on } of items) {
-        found.set(id, { id, common_name, status, expires_on });
+      for (const { id, common_name, status, expires_on, certgate } of items) {
+        found.set(id, { id, common_name, status, expires_on, certgate });
       }
       onCount(found.size);
     }

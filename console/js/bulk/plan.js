@@ -1,6 +1,6 @@
 /** The conditions of a bulk action, before it is confirmed. */
 
-import { conditionsOf, statusOf } from '../certificates/filters.js';
+import { conditionsOf, replacedOf, statusOf } from '../certificates/filters.js';
 
 /**
  * @typedef {import('../certificates/selection.js').Chosen} Chosen
@@ -35,6 +35,16 @@ export function usualAction(query) {
 }
 
 /**
+ * Returns the treatment of replaced certificates: an action has them too, unless the query says
+ * otherwise, because they work until they end.
+ *
+ * @param {URLSearchParams} query
+ */
+export function replacedIn(query) {
+  return query.has('replaced') ? replacedOf(query) : 'all';
+}
+
+/**
  * Returns the query of the certificates that an action changes in a search. The list of one status
  * stands for both statuses of the action, which differ only while a change is pending.
  *
@@ -45,6 +55,7 @@ export function queryOf(query, action) {
   const result = new URLSearchParams(query);
   ['action', 'page', 'continue', 'order', 'direction'].forEach((name) => result.delete(name));
   result.set('status', CHANGES[action][0]);
+  result.set('replaced', replacedIn(query));
   return result;
 }
 
@@ -74,7 +85,7 @@ export function description(query) {
  * @param {string[]} reason The words of the reason.
  */
 export function commandOf(query, action, reason) {
-  const { status: _, ...conditions } = conditionsOf(query);
+  const { status: _, ...conditions } = conditionsOf(queryOf(query, action));
   const words = ['certgate', 'cert', action];
   const rest = [];
   let pattern = '*';
@@ -100,6 +111,9 @@ export function commandOf(query, action, reason) {
         break;
       case 'certificate_authority_id':
         rest.push('--ca', value);
+        break;
+      case 'replaced':
+        rest.push('--replaced', value);
         break;
       default:
         if (!(name in FLAGS)) {

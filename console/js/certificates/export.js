@@ -19,6 +19,8 @@ const COLUMNS = /** @type {const} */ ([
   'organization',
   'organizational_unit',
   'country',
+  'replaces',
+  'replaced_by',
 ]);
 
 /**
@@ -27,11 +29,13 @@ const COLUMNS = /** @type {const} */ ([
  * @param {import('../types.js').ClientCertificate} certificate
  */
 export function rowOf(certificate) {
-  const { certificate_authority: authority } = certificate;
+  const { certificate_authority: authority, certgate: line } = certificate;
   const cells = {
     ...certificate,
     certificate_authority_id: authority.id,
     certificate_authority_name: authority.name,
+    replaces: line?.replaces ?? '',
+    replaced_by: line?.replaced_by ?? '',
   };
   return csvLine(COLUMNS.map((column) => cells[column]));
 }

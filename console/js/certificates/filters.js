@@ -38,6 +38,14 @@ export const STATUSES = /** @type {const} */ ([
 
 /** @typedef {typeof STATUSES[number]} StatusFilter */
 
+/**
+ * Certificates that a renewal replaced: the list hides them (`false`), shows them too, or shows
+ * only them (`true`). The API has no word for `all`: it is the absence of the parameter.
+ */
+export const REPLACED = /** @type {const} */ (['false', 'all', 'true']);
+
+/** @typedef {typeof REPLACED[number]} ReplacedFilter */
+
 export const ORDERS = ['common_name', 'expires_on', 'issued_on'];
 
 /** The page sizes that the API accepts in `limit` go to 1,000. These fit on a screen. */
@@ -70,11 +78,29 @@ export function chipsOf(query) {
 export function statusOf(query) {
   const asked = query.get('status')?.toLowerCase();
   const known = STATUSES.find((status) => status === asked);
-  return known ?? (OF_ONE.some((name) => query.get(name)) ? 'all' : 'active');
+  return known ?? (isOfOne(query) ? 'all' : 'active');
 }
 
 /**
- * Returns true if a status is the only condition: such a list is exact at any depth.
+ * Returns the treatment of replaced certificates in the list. A search for one certificate finds it
+ * in any place of its line.
+ *
+ * @param {URLSearchParams} query
+ * @returns {ReplacedFilter}
+ */
+export function replacedOf(query) {
+  const asked = query.get('replaced')?.toLowerCase();
+  const known = REPLACED.find((place) => place === asked);
+  return known ?? (isOfOne(query) ? 'all' : 'false');
+}
+
+/** @param {URLSearchParams} query */
+function isOfOne(query) {
+  return OF_ONE.some((name) => query.get(name));
+}
+
+/**
+ * Returns true if the status and the place in a line are the only conditions.
  *
  * @param {URLSearchParams} query
  */
@@ -90,7 +116,12 @@ export function isStatusOnly(query) {
  */
 export function conditionsOf(query) {
   const values = chipsOf(query).map((chip) => Object.entries(chip.values));
-  return { status: statusOf(query), ...Object.fromEntries(values.flat()) };
+  const replaced = replacedOf(query);
+  return {
+    status: statusOf(query),
+    ...(replaced === 'all' ? {} : { replaced }),
+    ...Object.fromEntries(values.flat()),
+  };
 }
 
 /**
@@ -173,8 +204,8 @@ export function withoutSearch(query) {
  * @param {URLSearchParams} query
  */
 export function withoutFilters(query) {
-  const names = KINDS.flatMap(([, names]) => names);
-  return changed(query, Object.fromEntries([...names, 'status'].map((name) => [name, null])));
+  const names = [...KINDS.flatMap(([, names]) => names), 'status', 'replaced'];
+  return changed(query, Object.fromEntries(names.map((name) => [name, null])));
 }
 
 /**

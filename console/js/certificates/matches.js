@@ -337,7 +337,7 @@ function matcher(conditions) {
   const exact = fold(conditions['common_name']);
   const begins = fold(conditions['common_name.startswith']);
   const contains = fold(conditions['common_name.contains']);
-  const { status = 'active', certificate_authority_id: authority } = conditions;
+  const { status = 'active', certificate_authority_id: authority, replaced } = conditions;
   return (certificate) => {
     const name = fold(certificate.common_name) ?? '';
     return (
@@ -346,11 +346,17 @@ function matcher(conditions) {
       (begins === null || name.startsWith(begins)) &&
       (contains === null || name.includes(contains)) &&
       (authority === undefined || certificate.certificate_authority.id === authority) &&
+      (replaced === undefined || isReplaced(certificate) === (replaced === 'true')) &&
       isInside(certificate.issued_on, conditions, 'issued_on') &&
       isInside(certificate.expires_on, conditions, 'expires_on') &&
       certificate.id.startsWith(conditions['id.startswith'] ?? '')
     );
   };
+}
+
+/** @param {ClientCertificate} certificate */
+function isReplaced({ certgate }) {
+  return certgate?.replaced_by !== undefined;
 }
 
 /**

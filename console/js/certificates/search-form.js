@@ -8,7 +8,16 @@ import { notice } from '../ui/notice.js';
 import { derOfPem, isSame, readCertificate } from '../x509.js';
 import { chipLabel } from './chip-labels.js';
 import { afterOf, beforeOf, firstDay, lastDay } from './dates.js';
-import { STATUSES, changed, chipsOf, searchText, statusOf, withoutSearch } from './filters.js';
+import {
+  REPLACED,
+  STATUSES,
+  changed,
+  chipsOf,
+  replacedOf,
+  searchText,
+  statusOf,
+  withoutSearch,
+} from './filters.js';
 import { CONTAINS_MIN, interpret } from './search-box.js';
 
 /** @typedef {import('../types.js').ClientCertificate} ClientCertificate */
@@ -23,6 +32,8 @@ const DAYS = { expires: [7, 30, 90], issued: [-1, -7, -30], revoked: [-1, -7, -3
  * @typedef {object} Owner The page with the form.
  * @property {import('../page.js').View} view
  * @property {boolean} hasStatus The user chooses a status.
+ * @property {(query: URLSearchParams) => import('./filters.js').ReplacedFilter} [replacedOf] The
+ *   treatment of replaced certificates, if it is another one than that of the list.
  * @property {Listed | null} listed
  * @property {(query: URLSearchParams, signal: AbortSignal) => Promise<Listed>} read
  * @property {(query: URLSearchParams, listed: Listed | null) => void} found Shows the result of a
@@ -174,7 +185,7 @@ export class SearchForm {
           @keydown=${this.#searchKey}
         />
       </label>
-      ${this.owner.hasStatus ? this.#statusField(status) : nothing}
+      ${this.owner.hasStatus ? this.#statusField(status) : nothing} ${this.#replacedField()}
       <button aria-expanded=${this.#areFiltersOpen} @click=${this.#toggleFilters}>
         ${words.filters}
       </button>
@@ -191,6 +202,27 @@ export class SearchForm {
           (each) =>
             html`<option value=${each} .selected=${each === status}>
               ${words.statuses[each]}
+            </option>`,
+        )}
+      </select>
+    </label>`;
+  }
+
+  #replacedField() {
+    const { replacedOf: place = replacedOf } = this.owner;
+    const chosen = place(this.#query);
+    const choose = (/** @type {Event} */ event) => {
+      const { value } = /** @type {HTMLSelectElement} */ (event.target);
+      const isDefault = value === place(changed(this.#query, { replaced: null }));
+      this.#change({ replaced: isDefault ? null : value });
+    };
+    return html`<label class="inline" title=${words.replacedHint}>
+      ${text.common.replaced}
+      <select @change=${choose}>
+        ${REPLACED.map(
+          (each) =>
+            html`<option value=${each} .selected=${each === chosen}>
+              ${words.replaced[each]}
             </option>`,
         )}
       </select>

@@ -6,6 +6,7 @@
  * @property {string} common_name
  * @property {import('../types.js').CertificateStatus} status
  * @property {string} expires_on
+ * @property {import('../types.js').CertificateLine | undefined} [certgate]
  */
 
 /** The most certificates that one can choose one by one. A bulk action of a search has no limit. */
@@ -50,11 +51,11 @@ class Selection {
    * @param {boolean} isChosen
    */
   set(certificates, isChosen) {
-    for (const { id, common_name, status, expires_on } of certificates) {
+    for (const { id, common_name, status, expires_on, certgate } of certificates) {
       if (!isChosen) {
         this.#chosen.delete(id);
       } else if (this.#chosen.size < CHOSEN_MAX || this.#chosen.has(id)) {
-        this.#chosen.set(id, { id, common_name, status, expires_on });
+        this.#chosen.set(id, { id, common_name, status, expires_on, certgate });
       } else {
         return false;
       }

@@ -5,7 +5,15 @@ import { collect } from '../bulk/collect.js';
 import { FILE_OCTETS_MAX, Record, RecordError, opposite } from '../bulk/record.js';
 import { Run } from '../bulk/run.js';
 import { isRevokedBy, sender } from '../bulk/send.js';
-import { byName, changes, commandOf, description, queryOf, usualAction } from '../bulk/plan.js';
+import {
+  byName,
+  changes,
+  commandOf,
+  description,
+  queryOf,
+  replacedIn,
+  usualAction,
+} from '../bulk/plan.js';
 import { changed, requestOf } from '../certificates/filters.js';
 import { ChangingError } from '../certificates/matches.js';
 import { pointProgress, readPoints } from '../certificates/point-progress.js';
@@ -15,7 +23,7 @@ import { historyPath, pathOf, readList } from '../certificates/requests.js';
 import { consequence, reasonFields } from '../certificates/revoke-form.js';
 import { SearchForm } from '../certificates/search-form.js';
 import { selection } from '../certificates/selection.js';
-import { statusBadge } from '../certificates/status.js';
+import { standingBadges } from '../certificates/status.js';
 import { sleep } from '../connection.js';
 import { commandLine } from '../shell-words.js';
 import { count, text } from '../text.js';
@@ -77,6 +85,7 @@ export const page = {
 /** The page from entry until it is left. */
 class Bulk {
   hasStatus = false;
+  replacedOf = replacedIn;
   /** @type {Action} */
   #action;
   #word = 'hold';
@@ -84,6 +93,8 @@ class Bulk {
   listed = null;
   /** The query that `listed` answers. @type {string | null} */
   #shown = null;
+  /** The replaced certificates that match too, and are not in the list. @type {Listed | null} */
+  #leftOutReplaced = null;
   /** @type {unknown} */
   #error = null;
   #request = new AbortController();
@@ -184,10 +195,34 @@ class Bulk {
     this.listed = listed ?? this.listed;
     this.#shown = listed ? query.toString() : this.#shown;
     this.#error = null;
+    this.#leftOutReplaced = null;
+    if (listed) {
+      void this.#countReplaced(query);
+    }
     if (query.toString() === this.view.query.toString()) {
       this.draw();
     } else {
       this.view.navigate(query, { replace: true });
+    }
+  }
+
+  /**
+   * Counts the replaced certificates that a revocation of the newest ones would leave to work.
+   *
+   * @param {URLSearchParams} query
+   */
+  async #countReplaced(query) {
+    if (this.#action !== 'revoke' || replacedIn(query) !== 'false') {
+      return;
+    }
+    try {
+      const found = await this.read(changed(query, { replaced: 'true' }), this.#request.signal);
+      if (this.#shown === query.toString()) {
+        this.#leftOutReplaced = found;
+        this.draw();
+      }
+    } catch {
+      // The list itself is there.
     }
   }
 
@@ -584,20 +619,32 @@ class Bulk {
     }
     const { info, isCapped, items } = this.listed;
     if (items.length === 0) {
-      return empty(words.noMatch);
+      return html`${this.#replacedNotice()} ${empty(words.noMatch)}`;
     }
     const isCounted = info.continue === undefined;
     return html`
       <p role="status">
         <strong>${isCounted ? words.matches(info.total_count, isCapped) : words.someMatch}</strong>
       </p>
-      ${this.#rows(items, text.certificates.title)}
+      ${this.#replacedNotice()} ${this.#rows(items, text.certificates.title)}
       <div class="actions">
         <button class="primary" ?disabled=${!this.#may(this.#action)} @click=${this.#makeList}>
           ${words.preview}
         </button>
       </div>
     `;
+  }
+
+  #replacedNotice() {
+    const number = this.#leftOutReplaced?.info.total_count ?? 0;
+    const include = () => this.view.navigate(changed(this.view.query, { replaced: 'all' }));
+    return number === 0
+      ? nothing
+      : notice(
+          'warning',
+          words.replacedLeftOut(number, this.#leftOutReplaced?.isCapped ?? false),
+          html`<button @click=${include}>${words.includeReplaced}</button>`,
+        );
   }
 
   /**
@@ -613,7 +660,7 @@ class Bulk {
           isHeader: true,
           cell: (row) => certificateName(row, `#/certificates/${row.id}`),
         },
-        { title: text.certificates.status, cell: statusBadge, className: 'tight' },
+        { title: text.certificates.status, cell: standingBadges, className: 'tight' },
         { title: text.certificates.expires, cell: ({ expires_on: time }) => ago(time) },
         { title: text.certificate.id, cell: ({ id }) => html`<code>${id.slice(0, 16)}</code>` },
       ],

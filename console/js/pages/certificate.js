@@ -10,7 +10,7 @@ import { bodyOf, isFinal, kebab, reasonOf } from '../certificates/reasons.js';
 import { onChanges } from '../certificates/refresh.js';
 import { historyPath, pathOf, wasRevokedBefore } from '../certificates/requests.js';
 import { consequence, reasonFields } from '../certificates/revoke-form.js';
-import { statusBadge } from '../certificates/status.js';
+import { standingBadges, statusBadge, works } from '../certificates/status.js';
 import { commandLine } from '../shell-words.js';
 import { text } from '../text.js';
 import { foreign, visible } from '../ui/certificate-name.js';
@@ -52,6 +52,9 @@ class Details {
   #events = null;
   /** @type {EnforcementPoint[] | null} Null if the token may not see them. */
   #points = null;
+  /** The certificate that it replaced, and the one that replaced it. */
+  /** @type {Map<string, ClientCertificate>} */
+  #neighbours = new Map();
   /** @type {unknown} */
   #error = null;
   /** @type {unknown} What the last action did. */
@@ -104,6 +107,7 @@ class Details {
       this.#events = history.result;
       this.#points = points;
       this.#error = null;
+      await this.#loadNeighbours(certificate.result);
     } catch (error) {
       if (signal.aborted) {
         return;
@@ -115,6 +119,19 @@ class Details {
     if (this.#isPending) {
       void this.#watch();
     }
+  }
+
+  /**
+   * Reads the neighbours in the line, whose status may have changed too.
+   *
+   * @param {ClientCertificate} certificate
+   */
+  async #loadNeighbours({ certgate: line = {} }) {
+    const { api, signal } = this.view;
+    const ids = [line.replaces, line.replaced_by].filter((id) => id !== undefined);
+    const paths = ids.map((id) => pathOf(this.#zone, id));
+    const read = await Promise.all(paths.map((path) => api.get(path, {}, { signal, quiet: true })));
+    this.#neighbours = new Map(read.map(({ result }) => [result.id, result]));
   }
 
   get #isPending() {
@@ -176,7 +193,7 @@ class Details {
     view.render(html`
       <p class="crumb"><a href=${positions.last}>${words.toList}</a></p>
       ${this.#error ? errorNotice(this.#error) : nothing} ${this.#outcome}
-      ${this.#header(certificate)} ${this.#progress()}
+      ${this.#header(certificate)} ${this.#line(certificate)} ${this.#progress()}
       <div class="grid certificate">
         <section class="panel" aria-labelledby="fields">
           <h2 id="fields">${words.fields}</h2>
@@ -224,7 +241,7 @@ class Details {
     ];
     return html`<div class="panel state">
       <p class="state-line">
-        ${statusBadge(certificate)}
+        ${standingBadges(certificate)}
         ${
           isRevoked && change
             ? html`<span>
@@ -262,6 +279,47 @@ class Details {
     </div>`;
   }
 
+  /**
+   * The neighbours in the line of renewals.
+   *
+   * @param {ClientCertificate} certificate
+   */
+  #line(certificate) {
+    const { replaces, replaced_by: newer } = certificate.certgate ?? {};
+    if (replaces === undefined && newer === undefined) {
+      return nothing;
+    }
+    return html`<section class="panel" aria-labelledby="line">
+      <h2 id="line">${words.line}</h2>
+      ${newer === undefined ? nothing : html`<p>${words.isReplaced(works(certificate))}</p>`}
+      <dl class="facts">
+        ${this.#neighbour(words.replacedBy, newer)} ${this.#neighbour(words.replaces, replaces)}
+      </dl>
+    </section>`;
+  }
+
+  /**
+   * @param {string} title
+   * @param {string | undefined} id
+   */
+  #neighbour(title, id) {
+    const one = id === undefined ? undefined : this.#neighbours.get(id);
+    return one === undefined
+      ? nothing
+      : html`<dt>${title}</dt>
+          <dd>
+            <a href=${`#/certificates/${one.id}`}><code>${one.id}</code></a>
+            ${statusBadge(one)}
+            <span class="quiet-text">${words.issued} ${ago(one.issued_on)}</span>
+          </dd>`;
+  }
+
+  /** The certificate that this one replaced, if clients can still use it. */
+  get #workingPredecessor() {
+    const one = this.#neighbours.get(this.#certificate?.certgate?.replaces ?? '');
+    return one !== undefined && works(one) ? one : null;
+  }
+
   #restoreCommands() {
     const curl = this.view.api.curl('PATCH', this.#path, { reactivate: true });
     const cli = commandLine('certgate', 'cert', 'restore', this.#id, '--wait');
@@ -295,6 +353,7 @@ class Details {
         const reason = reasonOf(word);
         return html`
           ${reasonFields(word, choose, isOnHold)} ${consequence(reason)}
+          ${this.#workingPredecessor ? notice('warning', words.olderWorks) : nothing}
           ${this.#revokeCommands(reason)}
           <div class="actions">
             <button @click=${() => close(null)}>${text.common.cancel}</button>

@@ -11,6 +11,7 @@ import {
   conditionsOf,
   isStatusOnly,
   pageOf,
+  replacedOf,
   requestOf,
   statusOf,
   withoutFilters,
@@ -21,7 +22,7 @@ import { onChanges } from '../certificates/refresh.js';
 import { pagesOf, pathOf, readList } from '../certificates/requests.js';
 import { SearchForm } from '../certificates/search-form.js';
 import { CHOSEN_MAX, selection } from '../certificates/selection.js';
-import { statusBadge } from '../certificates/status.js';
+import { standingBadges } from '../certificates/status.js';
 import { sleep } from '../connection.js';
 import { text } from '../text.js';
 import { certificateName, foreign, visible } from '../ui/certificate-name.js';
@@ -232,14 +233,16 @@ class List {
   }
 
   /**
-   * Counts the matches that are omitted because of their status, as the command line does.
+   * Counts the matches that are omitted because of their status, as the command line does, or
+   * because of their place in a line.
    *
    * @param {AbortSignal} signal
    */
   async #countOthers(signal) {
     const { query } = this.view;
     const listed = this.#listed;
-    if (statusOf(query) === 'all' || !listed || listed.isCapped || query.get('continue')) {
+    const isWhole = this.#omitted === null;
+    if (isWhole || !listed || listed.isCapped || query.get('continue')) {
       this.#others = 0;
       return;
     }
@@ -250,7 +253,8 @@ class List {
     }
     try {
       await sleep(COUNT_MS, signal);
-      const parameters = { ...conditionsOf(query), status: 'all', limit: '1' };
+      const { replaced: _, ...conditions } = conditionsOf(query);
+      const parameters = { ...conditions, status: 'all', limit: '1' };
       const { info, isCapped } = await this.#read(parameters, signal, true);
       this.#others = Math.max(0, info.total_count - listed.info.total_count);
       this.#areMoreOthers = isCapped;
@@ -258,6 +262,16 @@ class List {
     } catch {
       // The list itself is there.
     }
+  }
+
+  /** The conditions for which the list omits matches. */
+  get #omitted() {
+    const { query } = this.view;
+    const [isAll, isWhole] = [statusOf(query) === 'all', replacedOf(query) === 'all'];
+    if (isAll) {
+      return isWhole ? null : 'replaced';
+    }
+    return isWhole ? 'status' : 'either';
   }
 
   /** @param {Record<string, string | null>} changes */
@@ -409,6 +423,8 @@ class List {
     ['page', 'per_page', 'order', 'direction', 'continue'].forEach((name) =>
       bulkQuery.delete(name),
     );
+    // The page of the action has replaced certificates too, unless its query says otherwise.
+    bulkQuery.set('replaced', replacedOf(query));
     const mayChange =
       session.may('Client Certificates Revoke') || session.may('Client Certificates Restore');
     return html`<div class="bar summary">
@@ -447,10 +463,10 @@ class List {
   }
 
   get #othersWords() {
-    return words.others(this.#others, this.#areMoreOthers);
+    return words.others(this.#others, this.#areMoreOthers, this.#omitted ?? 'either');
   }
 
-  #showAll = () => this.#change({ status: 'all' });
+  #showAll = () => this.#change({ status: 'all', replaced: 'all' });
 
   /** @param {Event} event */
   #sizeChosen = (event) => {
@@ -470,7 +486,27 @@ class List {
         html`<button @click=${go}>${words.continueSearch}</button>`,
       );
     }
-    return isCapped ? notice('info', words.capped(MATCHES_MAX)) : nothing;
+    return isCapped
+      ? notice('info', words.capped(MATCHES_MAX), this.#exactWithReplaced({ page: null }))
+      : nothing;
+  }
+
+  /**
+   * The button to the list that is exact at any depth, if only the place in a line limits this one.
+   *
+   * @param {Record<string, string | null>} changes
+   */
+  #exactWithReplaced(changes) {
+    const { query } = this.view;
+    if (!isStatusOnly(query) || replacedOf(query) === 'all' || pageOf(query).order !== null) {
+      return nothing;
+    }
+    const go = () => {
+      this.#error = null;
+      this.#change({ ...changes, replaced: 'all' });
+    };
+    return html`<p>${words.exactWithReplaced}</p>
+      <button @click=${go}>${words.showReplaced}</button>`;
   }
 
   /**
@@ -514,7 +550,7 @@ class List {
         cell: (item) =>
           html`<div>${certificateName(item, `#/certificates/${item.id}`)} ${unit(item)}</div>`,
       },
-      { title: words.status, cell: statusBadge, className: 'tight' },
+      { title: words.status, cell: standingBadges, className: 'tight' },
       {
         title: words.expires,
         sort: this.#sort('expires_on', 'asc'),
@@ -608,7 +644,8 @@ class List {
         return notice(
           'warning',
           words.beyond(MATCHES_MAX),
-          html`<button @click=${reset({ page: null })}>${text.common.firstPage}</button>`,
+          html`<button @click=${reset({ page: null })}>${text.common.firstPage}</button>
+            ${this.#exactWithReplaced({ page: this.view.query.get('page') })}`,
         );
       case 1533:
         return notice(

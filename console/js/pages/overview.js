@@ -1,8 +1,9 @@
 /** Page 1: is everything in order? */
 
 import { html, nothing } from '../../vendor/lit-html.js';
+import { readList } from '../certificates/requests.js';
 import { activityChart, expiryCalendar } from '../overview-charts.js';
-import { operationsOf, warnings } from '../overview-warnings.js';
+import { expiringSoon, operationsOf, warnings } from '../overview-warnings.js';
 import { count, text } from '../text.js';
 import { foreign } from '../ui/certificate-name.js';
 import { command } from '../ui/copy.js';
@@ -38,16 +39,27 @@ const ROWS_MAX = 8;
  * @property {string | null} this_update
  * @property {string | null} next_update
  *
+ * @typedef {object} AuthorityTotals
+ * @property {string} id
+ * @property {string} name
+ * @property {import('../types.js').Totals} totals
+ *
  * @typedef {object} Summary
  * @property {import('../types.js').Totals} totals
- * @property {{ id: string, name: string, totals: import('../types.js').Totals }[]} certificate_authorities
+ * @property {import('../types.js').Totals | null} replaced Of these. Null: too many to count.
+ * @property {AuthorityTotals[]} certificate_authorities
  * @property {import('../types.js').DayCount[]} expiring
  * @property {import('../types.js').DayCount[]} issued
  * @property {import('../types.js').DayCount[]} revoked
  * @property {number} uncounted
  *
+ * @typedef {object} Expiring The certificates that expire soon, without replaced ones.
+ * @property {number} count
+ * @property {boolean} isCapped There are more.
+ *
  * @typedef {object} State
  * @property {Summary | null} summary
+ * @property {Expiring} expiring
  * @property {Authority[] | null} authorities
  * @property {import('../types.js').EnforcementPoint[] | null} points
  * @property {import('../overview-warnings.js').Operations | null} operations
@@ -64,6 +76,7 @@ export const page = {
     /** @type {State} */
     const state = {
       summary: null,
+      expiring: { count: 0, isCapped: false },
       authorities: null,
       points: null,
       operations: null,
@@ -110,11 +123,13 @@ function reader(view, state) {
  * @param {import('../page.js').View} view
  * @param {State} state
  */
-async function readAll({ api, live, session, signal, zone, account }, state) {
+async function readAll(view, state) {
+  const { api, live, session, signal, zone, account } = view;
   const options = { signal };
   const ofAccount = `/certgate/v1/accounts/${account}`;
-  const [summary, authorities, points] = await Promise.all([
+  const [summary, expiring, authorities, points] = await Promise.all([
     api.get(`/certgate/v1/zones/${zone?.id}/summary`, {}, options),
+    readExpiring(view),
     account !== null && session.may(READ_ACCOUNT)
       ? readAuthorities(api, ofAccount, options)
       : null,
@@ -127,6 +142,7 @@ async function readAll({ api, live, session, signal, zone, account }, state) {
     state.operationsRead = Date.now();
   }
   state.summary = summary.result;
+  state.expiring = expiring;
   state.authorities = authorities;
   state.points = points?.result ?? null;
   const { pending_revocation: revoking, pending_reactivation: restoring } = summary.result.totals;
@@ -135,6 +151,16 @@ async function readAll({ api, live, session, signal, zone, account }, state) {
   if (isPending && !state.isPending) live.expect();
   if (!isPending && state.isPending) live.settled();
   state.isPending = isPending;
+}
+
+/**
+ * @param {import('../page.js').View} view
+ * @returns {Promise<Expiring>}
+ */
+async function readExpiring({ api, signal, zone }) {
+  const parameters = { ...expiringSoon(new Date()), limit: '1' };
+  const { info, isCapped } = await readList(api, zone?.id ?? '', parameters, { signal });
+  return { count: info.total_count, isCapped: isCapped || info.continue !== undefined };
 }
 
 /**
@@ -168,13 +194,7 @@ function template(view, state) {
     ${state.error ? errorNotice(state.error) : nothing} ${attention(view, state, now)}
     <section aria-labelledby="totals-title">
       <h2 id="totals-title" class="unseen">${text.overview.totals}</h2>
-      <div class="totals">
-        ${STATUSES.map(
-          (status) => html`<a href=${`#/certificates?status=${status}`}>
-            ${text.common.status[status]} <strong>${count(summary.totals[status])}</strong>
-          </a>`,
-        )}
-      </div>
+      ${totals(summary)}
     </section>
     ${total === 0
       ? empty(
@@ -189,6 +209,30 @@ function template(view, state) {
         </div>`}
     <div class="grid">${authoritiesPanel(state)} ${pointsPanel(state)}</div>
   `;
+}
+
+/**
+ * The certificates by status, without replaced ones if the server has counted those.
+ * @param {Summary} summary
+ */
+function totals({ totals: all, replaced }) {
+  const place = replaced === null ? '&replaced=all' : '';
+  const left = STATUSES.reduce((sum, status) => sum + (replaced?.[status] ?? 0), 0);
+  return html`<div class="totals">
+      ${STATUSES.map(
+        (status) => html`<a href=${`#/certificates?status=${status}${place}`}>
+          ${text.common.status[status]}
+          <strong>${count(all[status] - (replaced?.[status] ?? 0))}</strong>
+        </a>`,
+      )}
+    </div>
+    ${
+      left === 0
+        ? nothing
+        : html`<p class="hint">
+            <a href="#/certificates?status=all&replaced=true">${text.overview.replaced(left)}</a>
+          </p>`
+    }`;
 }
 
 /**

@@ -336,6 +336,14 @@ impl Server {
         text(&self.certgate.issue(common_name)["id"])
     }
 
+    /// Renews a certificate. Returns the ID of the newer one.
+    pub fn renew(&self, id: &str) -> String {
+        let old = self.get(&format!("/zones/{{zone}}/client_certificates/{id}"));
+        let app = &self.certgate.app;
+        let renewed = app.renew(&app.zone_id, "example.com", &old);
+        text(&self.certgate.wait(renewed)["id"])
+    }
+
     /// The certificates of the first zone, oldest first.
     pub fn issued(&self) -> Vec<Value> {
         let listed = self.get("/zones/{zone}/client_certificates?status=all&limit=1000");

@@ -200,6 +200,16 @@ impl CertificateFilter {
         };
         *self == status_only
     }
+
+    /// Returns true if it asks for the newest of each line, and has no other condition but the
+    /// status.
+    pub fn is_newest_only(&self) -> bool {
+        let rest = Self {
+            place: None,
+            ..self.clone()
+        };
+        self.place == Some(LinePlace::Newest) && rest.is_status_only()
+    }
 }
 
 /// The order of a filtered list. Equal certificates are in the order in which they were issued, or

@@ -15,6 +15,10 @@ pub const SUMMARY_PAST_DAYS: i64 = 90;
 pub struct ZoneSummary {
     /// All certificates, by status.
     pub totals: Totals,
+    /// Those that a renewal replaced, by status. `None`: more than [`MATCHES_MAX`], and not counted.
+    ///
+    /// [`MATCHES_MAX`]: crate::MATCHES_MAX
+    pub replaced: Option<Totals>,
     /// Those of each CA, the oldest CA first.
     pub by_authority: Vec<(AuthorityRef, Totals)>,
     /// Certificates that are not revoked, by the day on which they expire, for the next

@@ -26,6 +26,9 @@ const ISSUED: u64 = 600;
 /// Certificates that wait to be recorded. They share transactions.
 const IN_FLIGHT: usize = 512;
 
+/// The devices of the second zone, which renew their certificates.
+const SENSORS: usize = 20;
+
 /// The days of certificates. [`TestApp`] was installed on 2026-08-14, which is earlier.
 const DAYS: i64 = 100;
 
@@ -253,6 +256,7 @@ async fn operate(app: &TestApp, until: i64, draw: &Draw) -> Value {
     });
     let path = format!("/certgate/v1/zones/{}/issuance_rules", text(&second["id"]));
     app.put(&path, rules).await.result();
+    renew(app, &second, until).await;
     for (name, group) in [
         ("on-call", "revoke"),
         ("build farm", "issue"),
@@ -287,6 +291,26 @@ async fn operate(app: &TestApp, until: i64, draw: &Draw) -> Value {
     }
     app.settle().await;
     second["id"].clone()
+}
+
+/// Issues certificates in a zone, and renews some of them, the first ones several times.
+async fn renew(app: &TestApp, zone: &Value, until: i64) {
+    let path = format!("/zones/{}/client_certificates", text(&zone["id"]));
+    let begin = until - 2 * DAY_SECONDS;
+    let mut sensors = Vec::new();
+    for number in 0..SENSORS {
+        let body = json!({"csr": csr(&format!("sensor-{number:03}")), "validity_days": 3});
+        sensors.push(app.post(&path, body).await.result());
+    }
+    for (hours, renewed) in [(12, 12), (24, 8), (36, 4)] {
+        set(app, begin + hours * 3_600);
+        for sensor in &mut sensors[..renewed] {
+            *sensor = app
+                .renew(text(&zone["id"]), text(&zone["name"]), sensor)
+                .await;
+        }
+    }
+    set(app, begin);
 }
 
 /// Creates a CA and lets it sign from now on.

@@ -10,7 +10,7 @@ use certgate_model::KeyAlgorithm;
 use certgate_service::{
     DerJudge, EMAIL_DEFAULT, FirstInstallation, FirstNames, MasterKey, Service, Settings, Settling,
 };
-use certgate_store::{SqliteInspector, SqliteOptions, SqliteStore, Store};
+use certgate_store::{ReadCertificates, SqliteInspector, SqliteOptions, SqliteStore, Store};
 use http::Method;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -342,6 +342,29 @@ impl TestApp {
         self.post("/zones/{zone}/client_certificates", body)
             .await
             .result()
+    }
+
+    /// Renews a certificate of a zone by EST, with a new key, and returns the object of the newer
+    /// one. `label` is the name of the zone.
+    pub async fn renew(&self, zone: &str, label: &str, certificate: &Value) -> Value {
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let (id, name) = (text(&certificate["id"]), text(&certificate["common_name"]));
+        let found = self.store.certificate(
+            zone.parse().expect("the ID of a zone"),
+            id.parse().expect("the ID of a certificate"),
+        );
+        let record = found.await.expect("the store answers").expect("it exists");
+        let answer = self
+            .est_of(label, Method::POST, "simplereenroll")
+            .with_certificates([record.der])
+            .body(crate::csr(&name))
+            .header("content-type", "application/pkcs10")
+            .await;
+        assert!(answer.status.is_success(), "{:?}", answer.bytes);
+        let path = format!("/zones/{zone}/client_certificates");
+        let old = self.get(&format!("{path}/{id}")).await.result();
+        let new = text(&old["certgate"]["replaced_by"]);
+        self.get(&format!("{path}/{new}")).await.result()
     }
 
     /// Settles pending changes like the background job.

@@ -12,6 +12,10 @@ use crate::{Date, Uuid};
 pub struct ZoneSummary<'a> {
     /// By status.
     pub totals: StatusTotals,
+    /// Those that a renewal replaced, by status; null if they are more than 10,000.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub replaced: Option<StatusTotals>,
     /// By the CA that signed them, and status.
     pub certificate_authorities: Vec<AuthorityTotals<'a>>,
     /// Certificates that are not revoked, by the UTC day of `expires_on`: today and the next 399

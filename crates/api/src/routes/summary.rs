@@ -62,6 +62,7 @@ fn object(summary: &ZoneSummary) -> certgate_wire::ZoneSummary<'_> {
     });
     certgate_wire::ZoneSummary {
         totals: status_totals(summary.totals),
+        replaced: summary.replaced.map(status_totals),
         certificate_authorities: authorities.collect(),
         expiring: days(&summary.expiring),
         issued: days(&summary.issued),

@@ -498,6 +498,9 @@ async fn lists_show_the_newest_of_each_line_or_the_replaced() {
         assert!(newest.iter().all(|one| !old.contains(one)), "{query}");
         assert_eq!(answer.json()["result_info"]["total_count"], 3);
     }
+    let summary = app.get("/certgate/v1/zones/{zone}/summary").await.result();
+    let active = |member: &str| summary[member]["active"].as_u64();
+    assert_eq!((active("totals"), active("replaced")), (Some(5), Some(2)));
     let error = app.get(&format!("{path}?replaced=maybe")).await.error();
     assert_eq!(error.status, 400);
 }

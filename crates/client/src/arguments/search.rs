@@ -43,6 +43,9 @@ pub struct FilterArgs {
     /// Revoked before this time
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     pub revoked_before: Option<Moment>,
+    /// A renewal has replaced it (true), or it is the newest of its line (false) [default: both]
+    #[arg(long, value_name = "true|false")]
+    pub replaced: Option<bool>,
 }
 
 impl FilterArgs {
@@ -59,6 +62,7 @@ impl FilterArgs {
         ];
         let texts = [&self.ca, &self.serial, &self.fingerprint];
         self.status.is_none()
+            && self.replaced.is_none()
             && times.iter().all(Option::is_none)
             && texts.iter().all(|text| text.is_none())
     }

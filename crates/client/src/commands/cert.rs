@@ -34,7 +34,7 @@ const WIDE: [&str; 7] = [
 ];
 
 /// The names of the API.
-const CSV: [&str; 12] = [
+const CSV: [&str; 14] = [
     "id",
     "common_name",
     "status",
@@ -47,6 +47,8 @@ const CSV: [&str; 12] = [
     "organization",
     "organizational_unit",
     "country",
+    "replaces",
+    "replaced_by",
 ];
 
 /// A change of a certificate's status.
@@ -182,10 +184,14 @@ fn row(certificate: &Certificate, screen: &Screen) -> Vec<String> {
         screen.id(certificate.id),
         certificate.common_name.to_string(),
     );
-    let status = certificate.status.to_string();
+    let status = match certificate::is_replaced(certificate) && !screen.is_csv() {
+        true => format!("{}, replaced", certificate.status),
+        false => certificate.status.to_string(),
+    };
     let times = [certificate.issued_on, certificate.expires_on];
     let [issued, expires] = times.map(|time| screen.time(time));
     let serial = certificate.serial_number.to_string();
+    let [replaces, replaced_by] = certificate::neighbours(certificate);
     match (screen.is_csv(), screen.is_wide()) {
         (true, _) => vec![
             id,
@@ -200,6 +206,8 @@ fn row(certificate: &Certificate, screen: &Screen) -> Vec<String> {
             certificate.organization.to_string(),
             certificate.organizational_unit.to_string(),
             certificate.country.to_string(),
+            replaces,
+            replaced_by,
         ],
         (false, true) => {
             let signer = signer.name.to_string();

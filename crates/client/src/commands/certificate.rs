@@ -13,6 +13,12 @@ use crate::session::Session;
 /// A certificate.
 pub type Certificate = ClientCertificate<'static>;
 
+/// Returns true if a newer certificate of its line has replaced it.
+pub fn is_replaced(certificate: &Certificate) -> bool {
+    let line = certificate.certgate;
+    line.is_some_and(|line| line.replaced_by.is_some())
+}
+
 /// The path of a zone's certificates.
 pub fn path(zone: &ZoneId) -> String {
     format!("/client/v4/zones/{zone}/client_certificates")
@@ -56,6 +62,7 @@ pub fn key_of(csr: &str, validity_days: u32) -> String {
 pub fn fields(certificate: &Certificate, screen: &mut Screen) -> Result<(), Failure> {
     let signer = &certificate.certificate_authority;
     let text = |value: &dyn Display| value.to_string();
+    let [replaces, replaced_by] = neighbours(certificate);
     screen.fields(&[
         ("id", text(&certificate.id)),
         ("status", text(&certificate.status)),
@@ -79,5 +86,18 @@ pub fn fields(certificate: &Certificate, screen: &mut Screen) -> Result<(), Fail
         ("subject key id", text(&certificate.ski)),
         ("signature", text(&certificate.signature)),
         ("authority", format!("{} {}", signer.id, signer.name)),
+        ("replaces", replaces),
+        ("replaced by", replaced_by),
     ])
+}
+
+/// Returns the IDs of the certificate that it replaced and of the one that replaced it; empty texts
+/// for those that do not exist.
+pub fn neighbours(certificate: &Certificate) -> [String; 2] {
+    let line = certificate.certgate;
+    let [replaces, replaced_by] = match line {
+        Some(line) => [line.replaces, line.replaced_by],
+        None => [None, None],
+    };
+    [replaces, replaced_by].map(|id| id.map_or_else(String::new, |id| id.to_string()))
 }

@@ -15,7 +15,7 @@ use certgate_wire::{Id, StatusName, Time};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::certificate::{self, Certificate};
+use super::certificate::{self, Certificate, is_replaced};
 use super::managed;
 use crate::arguments::{FilterArgs, Moment, Sort, Statuses};
 use crate::failure::Failure;
@@ -47,6 +47,7 @@ pub struct Search {
     issued_on: TimeRange,
     expires_on: TimeRange,
     revoked_on: TimeRange,
+    replaced: Option<bool>,
 }
 
 /// `result_info` of a page.
@@ -135,6 +136,7 @@ impl Search {
             issued_on: TimeRange::default(),
             expires_on: TimeRange::default(),
             revoked_on: TimeRange::default(),
+            replaced: None,
         }
     }
 
@@ -166,6 +168,10 @@ impl Search {
             let authority = managed::named(session, zone, named)?;
             search.authority = Some(authority);
             search.add("certificate_authority_id", authority.to_string());
+        }
+        if let Some(replaced) = filter.replaced {
+            search.replaced = Some(replaced);
+            search.add("replaced", replaced.to_string());
         }
         search.add_times(filter, now);
         Ok(search)
@@ -366,6 +372,9 @@ impl Search {
             && self
                 .authority
                 .is_none_or(|id| found.certificate_authority.id == id.into())
+            && self
+                .replaced
+                .is_none_or(|replaced| is_replaced(found) == replaced)
             && self.issued_on.contains(found.issued_on.0)
             && self.expires_on.contains(found.expires_on.0)
     }

@@ -134,6 +134,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "certgate cert list 'laptop-*' --expires-within 30d",
             "certgate cert list --revoked-since yesterday --wide",
+            "certgate cert list --replaced false --expires-within 30d",
             "certgate cert list --all -o csv > certificates.csv",
             "certgate cert list --sort expires -o json=id,common_name,expires_on",
         ],

@@ -337,6 +337,7 @@ impl<'s> History<'s> {
         let is_used = !certificates.is_empty();
         let expected = ZoneSummary {
             totals: zone.totals(),
+            replaced: Some(Totals::default()),
             by_authority: is_used.then(|| (name, zone.totals())).into_iter().collect(),
             expiring: by_day(expiring.map(|one| day(one.expires_on)).filter(ahead)),
             issued: by_day(

@@ -58,6 +58,8 @@ const DIRECTIONS: [Option<Direction>; 3] = [
 pub struct Searched<'s> {
     store: &'s dyn Store,
     zone: ZoneId,
+    /// The other zone, in which nothing was replaced.
+    other: ZoneId,
     authorities: [AuthorityRecord; 2],
     /// The certificates of the zone, oldest first.
     certificates: Vec<CertificateRecord>,
@@ -90,6 +92,7 @@ impl<'s> Searched<'s> {
         let mut searched = Self {
             store,
             zone: zones[0].id,
+            other: zones[1].id,
             authorities,
             certificates: Vec::new(),
             ids: Vec::new(),
@@ -198,6 +201,7 @@ impl<'s> Searched<'s> {
             }
         }
         self.compare_large().await;
+        self.without_renewals().await;
         self.hostile().await;
     }
 
@@ -636,6 +640,32 @@ impl<'s> Searched<'s> {
     }
 
     /// Sends continuations that no answer had.
+    /// Without renewals, the list of the newest is exact and has pages at any depth.
+    async fn without_renewals(&self) {
+        let search = CertificateSearch {
+            filter: CertificateFilter {
+                place: Some(LinePlace::Newest),
+                ..CertificateFilter::default()
+            },
+            order: None,
+            direction: None,
+            slice: Slice {
+                first: u64::from(OTHERS) - 3,
+                size: 5,
+            },
+            after: None,
+        };
+        const { assert!(OTHERS - 3 > SMALL.matches) };
+        let found = self.store.search_within(self.other, search, SMALL).await;
+        match found {
+            Ok(SearchOutcome::Found { items, count, .. }) => {
+                let number = u64::from(OTHERS);
+                assert_eq!((items.len(), count), (3, MatchCount::Exact(number)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     async fn hostile(&mut self) {
         for kind in [0, 1, 2, 3, 6, 7, 8, 9, 10] {
             let filter = self.filter(&[kind]);

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use certgate_model::{CertificateId, RevocationReason, Status, Timestamp, ZoneId};
+use certgate_model::{
+    CertificateId, MATCHES_MAX, RevocationReason, Status, Timestamp, Totals, ZoneId,
+};
 
 use crate::db::{Db, Row, Values, values};
 use crate::position::Position;
@@ -161,6 +163,33 @@ impl Replacements {
         }
         db.insert(&REPLACEMENTS, &rows).await
     }
+}
+
+/// Returns true if a certificate of a zone was replaced.
+pub(crate) async fn exist<D: Db>(db: &D, zone: i64) -> Result<bool, StoreError> {
+    let select = "SELECT position FROM replacements WHERE position BETWEEN ?1 AND ?2 LIMIT 1";
+    let (oldest, newest) = (Position::first_of(zone), Position::last_of(zone));
+    let values = values![oldest.0, newest.0];
+    let found = db.optional(select, &values, |row| row.get::<i64>(0));
+    Ok(found.await?.is_some())
+}
+
+/// Counts the replaced certificates of a zone by status; `None` if they are more than
+/// [`MATCHES_MAX`].
+pub(crate) async fn totals<D: Db>(db: &D, zone: i64) -> Result<Option<Totals>, StoreError> {
+    // PostgreSQL would read all statuses for a join.
+    let select = "SELECT (SELECT status FROM statuses WHERE statuses.position = found.position), \
+                  count(*) FROM (SELECT position FROM replacements \
+                  WHERE position BETWEEN ?1 AND ?2 LIMIT ?3) AS found GROUP BY 1";
+    let (oldest, newest) = (Position::first_of(zone), Position::last_of(zone));
+    let values = values![oldest.0, newest.0, MATCHES_MAX + 1];
+    let read = |row: &dyn Row| Ok((row.get::<Status>(0)?, row.get::<u64>(1)?));
+    let mut counts = [0; 4];
+    for (status, count) in db.rows(select, &values, read).await? {
+        counts[usize::from(status.code())] = count;
+    }
+    let totals = Totals::new(counts);
+    Ok((totals.all() <= MATCHES_MAX).then_some(totals))
 }
 
 /// Returns the reason why a renewal would be refused now.

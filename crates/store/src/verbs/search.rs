@@ -34,7 +34,7 @@ use self::entry::{Entry, Need, sort};
 pub(crate) use self::named::{Named, newest_named};
 use self::order::Order;
 use self::source::{Index, Source};
-use super::{certificates, counters, tenants};
+use super::{certificates, counters, replacements, tenants};
 use crate::db::{Db, Row, values};
 use crate::position::Position;
 use crate::{SearchLimits, StoreError};
@@ -75,6 +75,9 @@ pub(crate) async fn search<D: Db>(db: &D, asked: &Asked) -> Result<SearchOutcome
         return Ok(nothing());
     };
     let (order, direction) = Order::of(search);
+    // Without renewals, every certificate is the newest of its line.
+    let is_status_only = search.filter.is_status_only()
+        || search.filter.is_newest_only() && !replacements::exist(db, number).await?;
     let searching = Searching {
         zone: asked.zone,
         number,
@@ -86,7 +89,7 @@ pub(crate) async fn search<D: Db>(db: &D, asked: &Asked) -> Result<SearchOutcome
         size: search.slice.size.min(PAGE_MAX),
         total,
     };
-    if search.filter.is_status_only() && order == Order::Position {
+    if is_status_only && order == Order::Position {
         return match search.after {
             None => searching.by_status(db).await,
             Some(_) => Ok(SearchOutcome::InvalidContinuation),

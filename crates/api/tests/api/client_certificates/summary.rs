@@ -23,6 +23,7 @@ async fn an_empty_zone_has_zeros() {
     });
     let expected = json!({
         "totals": zeros,
+        "replaced": zeros,
         "certificate_authorities": [],
         "expiring": [],
         "issued": [],

@@ -229,6 +229,52 @@ fn lists_have_the_certificates_that_meet_the_conditions() {
 }
 
 #[test]
+fn renewed_certificates_are_named_and_filtered() {
+    let server = Server::start();
+    for name in ["a", "b"] {
+        server.issue(name);
+    }
+    let old = text(&server.issued()[0]["id"]);
+    let new = server.renew(&old);
+    let shown = |arguments: ListArgs| {
+        let captured = Captured::new(Format::Csv);
+        let (session, mut screen) = (server.session(), captured.screen());
+        list(&session, &server.zone(), &arguments, &mut screen).unwrap();
+        captured.out()
+    };
+    let with = |replaced| ListArgs {
+        filter: FilterArgs {
+            replaced,
+            ..FilterArgs::default()
+        },
+        ..page_of(1, 20)
+    };
+    assert_eq!(shown(with(None)).lines().count(), 1 + 3);
+    let newest = shown(with(Some(false)));
+    assert_eq!(newest.lines().count(), 1 + 2);
+    assert!(newest.contains(&format!(",{old},\n")) && !newest.contains(&format!("\n{old},")));
+    let replaced = shown(with(Some(true)));
+    let row = replaced.lines().nth(1).unwrap();
+    assert!(row.starts_with(&old) && row.ends_with(&format!(",,{new}")));
+    // A table says it in words.
+    let captured = Captured::new(Format::Table);
+    let (session, mut screen) = (server.session(), captured.screen());
+    list(&session, &server.zone(), &with(None), &mut screen).unwrap();
+    show(&session, &server.zone(), &old, &mut screen).unwrap();
+    let table = captured.out();
+    assert!(table.contains("active, replaced") && table.contains("replaced by"));
+    // More matches of one minute than a filtered list has.
+    for _ in 0..26 {
+        server.issue("c");
+    }
+    let every = ListArgs {
+        all: true,
+        ..with(Some(false))
+    };
+    assert_eq!(shown(every).lines().count(), 1 + 28);
+}
+
+#[test]
 fn more_matches_than_a_filtered_list_has_are_counted_and_listed() {
     let server = Server::start();
     // More than a filtered list has in tests, all of one minute.
