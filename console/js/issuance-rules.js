@@ -41,6 +41,7 @@
  * @property {string} value the value in the request
  * @property {string} permitted the values that the rule permits
  * @property {boolean} isRefused false if the certificate is only shorter, or has fewer names
+ * @property {boolean} isOfToken the rule is one of the token, not of the zone
  */
 
 const SECONDS_OF_DAY = 86_400;
@@ -127,12 +128,28 @@ export function lifetimeSeconds(text) {
 }
 
 /**
- * Lists the rules that a request breaks. Rules that count certificates are left to the server.
- * @param {IssuanceRules} rules
+ * Lists the rules of a zone and of a token that a request breaks: both hold.
+ * @param {IssuanceRules} ofZone
+ * @param {IssuanceRules | null} ofToken
  * @param {Requested} requested
  * @returns {Finding[]}
  */
-export function check(rules, requested) {
+export function checkBoth(ofZone, ofToken, requested) {
+  const found = check(ofZone, requested, false);
+  const same = (/** @type {Finding} */ one, /** @type {Finding} */ other) =>
+    one.rule === other.rule && one.problem === other.problem && one.value === other.value;
+  const more = ofToken === null ? [] : check(ofToken, requested, true);
+  return [...found, ...more.filter((one) => !found.some((other) => same(one, other)))];
+}
+
+/**
+ * Lists the rules that a request breaks. Rules that count certificates are left to the server.
+ * @param {IssuanceRules} rules
+ * @param {Requested} requested
+ * @param {boolean} isOfToken
+ * @returns {Finding[]}
+ */
+export function check(rules, requested, isOfToken = false) {
   /** @type {Finding[]} */
   const findings = [];
   const commonNames = requested.subject
@@ -148,7 +165,7 @@ export function check(rules, requested) {
    * @param {string} permitted
    */
   const add = (rule, problem, value, permitted, isRefused = true) => {
-    findings.push({ rule, problem, value, permitted, isRefused });
+    findings.push({ rule, problem, value, permitted, isRefused, isOfToken });
   };
 
   if (rules.common_names !== undefined) {
@@ -188,10 +205,12 @@ export function check(rules, requested) {
       add('max_lifetime', 'shortened', String(requested.days), lifetimeText(longest), false);
     }
   }
-  // Without a rule of the zone, a certificate has only its subject.
-  const names = rules.alternative_names ?? {};
-  for (const name of requested.names) {
-    if (!permits(names, name)) {
+  // Without a rule of the zone, a certificate has only its subject. A token without one leaves
+  // names to the zone, unless it has permitted common names: others would be a way around them.
+  const isOpen = isOfToken && rules.common_names === undefined;
+  const names = rules.alternative_names ?? (isOpen ? null : {});
+  for (const name of names === null ? [] : requested.names) {
+    if (names !== null && !permits(names, name)) {
       const isRefused = names.beyond === 'reject';
       add('alternative_names', isRefused ? 'rejected' : 'dropped', name.value, '', isRefused);
     }

@@ -181,7 +181,8 @@ export class Session extends EventTarget {
     await this.#readZones();
     const last = sessionStorage.getItem(STORED_ZONE);
     this.zone = this.zones.find(({ id }) => id === last) ?? this.zones[0] ?? null;
-    this.caller = { ...result.caller, expires_on: result.expires_on };
+    const { expires_on, issuance_rules = null } = result;
+    this.caller = { ...result.caller, expires_on, issuance_rules };
     this.dispatchEvent(new Event('change'));
   }
 

@@ -783,6 +783,7 @@ const issue = {
     'Your token may not read them (permission Zone Read). The server names a rule that your ' +
     'request breaks.',
   rulesLink: 'Show or change the rules',
+  rulesBoth: 'They hold beside those of the zone.',
   action: 'Issue',
   actionWithKey: 'Create the key and issue',
   busy: 'Issuing…',
@@ -1354,6 +1355,7 @@ const rules = {
   beyondReject: 'is refused',
   broken: 'The server will refuse this request:',
   changed: 'The certificate will differ from the request:',
+  ofToken: '(a rule of your token)',
   /** @type {Record<string, string>} */
   attributes: {
     common_name: 'Common name',

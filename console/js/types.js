@@ -99,6 +99,7 @@
  * @property {string | null} id
  * @property {string} name
  * @property {string | null} expires_on
+ * @property {import('./issuance-rules.js').IssuanceRules | null} issuance_rules Of the token.
  *
  * @typedef {object} Permission A permission of the caller, and the places where it has it.
  * @property {string} id

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 
 import {
   check,
+  checkBoth,
   includesKey,
   lifetimeSeconds,
   lifetimeText,
@@ -147,4 +148,31 @@ test('alternative names are dropped or rejected', () => {
   );
   assert.ok(found('reject').every(({ isRefused }) => isRefused));
   assert.equal(check({}, { ...REQUESTED, names }).length, names.length);
+});
+
+test('the rules of the token hold beside those of the zone', () => {
+  const dns = (/** @type {string} */ value) => /** @type {any} */ ({ kind: 'dns', value });
+  const zone = { common_names: ['build-*'], alternative_names: { dns: ['*.example.com'] } };
+  const wanted = {
+    ...REQUESTED,
+    subject: [{ name: 'common_name', value: 'build-1' }],
+    names: [dns('a.example.com')],
+  };
+  const rules = (/** @type {any} */ ofToken) =>
+    checkBoth(zone, ofToken, wanted).map(({ rule, isOfToken }) => [rule, isOfToken]);
+  assert.deepEqual(rules(null), []);
+  // A token without rules of names leaves the names to the zone.
+  assert.deepEqual(rules({ max_lifetime: 86_400 * 4_000 }), []);
+  // One with permitted common names has no other names.
+  assert.deepEqual(rules({ common_names: ['build-*'] }), [['alternative_names', true]]);
+  assert.deepEqual(rules({ common_names: ['ci-*'] }), [
+    ['common_names', true],
+    ['alternative_names', true],
+  ]);
+  // A rule that both have is named once.
+  const both = checkBoth({ key_types: ['Ed25519'] }, { key_types: ['Ed25519'] }, {
+    ...wanted,
+    names: [],
+  });
+  assert.deepEqual(both.map(({ isOfToken }) => isOfToken), [false]);
 });

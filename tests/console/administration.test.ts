@@ -224,6 +224,42 @@ test('rules of a zone are set, and named while a person types', async () => {
   assert.deepEqual(await server.get(path), {});
 });
 
+test('the rules of a token are shown before a person types, and named while they do', async () => {
+  const { value: token } = await createToken(['Client Certificates Issue', 'Zone Read'], {
+    common_names: ['build-*'],
+    max_lifetime: '30d',
+  });
+  await inTab(Tab.open(browser, server, 'issue?with=key', { token }), async ({ page }) => {
+    const rules = page.getByRole('region', { name: 'Issuance rules of your token' });
+    await rules.getByText('Lifetime: at most 30d').waitFor();
+    assert.match(await rules.innerText(), /Common name: .*build-\*/);
+    await page.getByLabel('Common name', { exact: true }).fill('laptop-1');
+    await main(page)
+      .getByText(/laptop-1.* is not permitted.*\(a rule of your token\)/)
+      .waitFor();
+  });
+});
+
+test('rules of enrolment are set, and survive a change of another rule', async () => {
+  const path = `/certgate/v1/zones/${server.installation.zone_id}/issuance_rules`;
+  await inTab(open('rules'), async ({ page }) => {
+    const save = async () => {
+      await page.getByRole('button', { name: 'Save the rules' }).click();
+      await main(page).getByText('Saved. The rules hold').waitFor();
+    };
+    await page.getByText('Renewals and clients without a token').click();
+    await page.getByLabel('Lifetime of their certificates').fill('8h');
+    await page.getByLabel('Revoke a replaced certificate after').fill('1d');
+    await save();
+    await page.getByLabel('Permitted common names').fill('build-*');
+    await save();
+    const enrolment = { lifetime: 28_800, revoke_replaced_after: 86_400 };
+    assert.deepEqual(await server.get(path), { common_names: ['build-*'], enrolment });
+    await main(page).getByText('Renewed over EST: for 8h').waitFor();
+  });
+  await server.result('PUT', path, {});
+});
+
 interface Ca {
   id: string;
   name: string;

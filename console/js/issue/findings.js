@@ -40,10 +40,11 @@ export function findingNotices(findings) {
 }
 
 /** @param {import('../issuance-rules.js').Finding} finding */
-function sentence({ rule, problem, value, permitted }) {
+function sentence({ rule, problem, value, permitted, isOfToken }) {
   const write = text.rules.findings[`${rule}.${problem}`];
   const shown = text.rules.attributes[value] ?? named(value);
-  return write ? write(shown, named(permitted)) : `${rule}: ${shown}`;
+  const words = write ? write(shown, named(permitted)) : `${rule}: ${shown}`;
+  return isOfToken ? `${words} ${text.rules.ofToken}` : words;
 }
 
 /**

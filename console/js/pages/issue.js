@@ -1,7 +1,7 @@
 /** Issues a certificate, from a request or with a key that the browser creates. */
 
 import { html, nothing } from '../../vendor/lit-html.js';
-import { check } from '../issuance-rules.js';
+import { checkBoth } from '../issuance-rules.js';
 import { findingNotices, ruleSentences } from '../issue/findings.js';
 import { malformedNames, namesOf } from '../issue/name-lines.js';
 import { hex } from '../requests/pem.js';
@@ -38,6 +38,9 @@ const DAYS_MAX = 36_600;
 
 /** The largest file of a request, in bytes: 16 KiB of PEM in UTF-16 with some room. */
 const FILE_BYTES_MAX = 64 * 1024;
+
+/** The rules of a zone that the token may not read: its names are left to the server. */
+const ANY_NAME = { dns: ['*'], email: ['*'], uri: ['*'], ip: ['0.0.0.0/0'] };
 
 const PEM_TYPE = 'application/x-pem-file';
 
@@ -208,9 +211,12 @@ function form(state) {
   const fields = { values, problems, changed: () => draw(state) };
   const wanted = requested(state);
   const isTouched = isCsr || SUBJECT.some((name) => values[name].trim() !== '');
+  const ofToken = view.session.caller?.issuance_rules ?? null;
+  // Without the rules of the zone, only those of the token are known.
+  const ofZone = state.rules ?? { alternative_names: ANY_NAME };
   const findings =
-    state.rules !== null && wanted !== null && isTouched && !problems['days']
-      ? check(state.rules, wanted)
+    (state.rules !== null || ofToken !== null) && wanted !== null && isTouched && !problems['days']
+      ? checkBoth(ofZone, ofToken, wanted)
       : [];
   const isReady =
     Object.keys(problems).length === 0 &&
@@ -235,9 +241,12 @@ function form(state) {
       </div>
       ${commands(state)}
     </form>
-    <aside class="panel" aria-labelledby="rules-here">
-      <h2 id="rules-here">${t.rules(view.zone?.name ?? '')}</h2>
-      ${rulesHere(state)}
+    <aside>
+      <section class="panel" aria-labelledby="rules-here">
+        <h2 id="rules-here">${t.rules(view.zone?.name ?? '')}</h2>
+        ${rulesHere(state)}
+      </section>
+      ${rulesOfToken(ofToken)}
     </aside>
   </div>`;
 }
@@ -433,6 +442,18 @@ function rulesHere({ view, rules }) {
       ${sentences.map((one) => html`<li>${one}</li>`)}
     </ul>
     ${link}`;
+}
+
+/** @param {import('../issuance-rules.js').IssuanceRules | null} rules */
+function rulesOfToken(rules) {
+  if (rules === null) return nothing;
+  return html`<section class="panel" aria-labelledby="rules-token">
+    <h2 id="rules-token">${t.rulesOfToken}</h2>
+    <p class="hint">${t.rulesBoth}</p>
+    <ul class="sentences">
+      ${ruleSentences(rules).map((one) => html`<li>${one}</li>`)}
+    </ul>
+  </section>`;
 }
 
 /** @param {State} state */

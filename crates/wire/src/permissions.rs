@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{EventActor, Id, Time};
+use crate::{EventActor, Id, IssuanceRuleSet, Time};
 
 /// The caller of the request, and everything that it may do.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -15,6 +15,10 @@ pub struct CallerPermissions<'a> {
     /// The token does not work from this time on; null for one without an end.
     #[schema(required = true)]
     pub expires_on: Option<Time>,
+    /// The rules of the token itself, which limit the certificates that it issues, beside those of
+    /// the zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuance_rules: Option<IssuanceRuleSet>,
     /// The permissions that the caller has somewhere, sorted by name.
     pub permissions: Vec<CallerPermission<'a>>,
 }

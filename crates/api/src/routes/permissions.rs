@@ -8,12 +8,14 @@ use certgate_wire::{Answer, CallerPermission, CallerPermissions, EventActor, Id,
 
 use crate::envelope;
 use crate::error::ApiError;
+use crate::issuance_rules;
 use crate::state::Api;
 
 /// List the permissions of the caller
 ///
 /// Every token and the API key may ask. A program learns which actions it can offer to its user.
-/// The answer has the effect of all policies together. Not part of Cloudflare's API.
+/// The answer has the effect of all policies together, and the token's own issuance rules. Not part
+/// of Cloudflare's API.
 #[utoipa::path(
     get,
     path = "/certgate/v1/permissions",
@@ -48,6 +50,7 @@ pub(crate) async fn get(State(api): State<Api>, caller: Caller) -> Result<Respon
             name: Some(name.into()),
         },
         expires_on: token.expires_on.map(Time),
+        issuance_rules: issuance_rules::shown(&token.issuance_rules),
         permissions,
     })
 }

@@ -109,3 +109,22 @@ async fn the_api_key_has_every_permission() {
     assert_eq!(permissions.len(), 20);
     assert!(permissions.iter().all(|each| each["everywhere"] == true));
 }
+
+#[tokio::test]
+async fn a_token_sees_its_own_issuance_rules() {
+    let app = TestApp::new().await;
+    let without = app.get(PATH).await.result();
+    assert!(without.get("issuance_rules").is_none());
+    let body = json!({
+        "name": "build farm",
+        "policies": [policy("allow", READ, ".zone.*")],
+        "issuance_rules": { "common_names": ["build-*"], "max_lifetime": "30d" },
+    });
+    let made = app.post("/user/tokens", body).await.result();
+    let value = made["value"].as_str().unwrap();
+    let result = app.get(PATH).token(value).await.result();
+    assert_eq!(
+        result["issuance_rules"],
+        json!({ "common_names": ["build-*"], "max_lifetime": 30 * 86_400 })
+    );
+}
