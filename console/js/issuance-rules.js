@@ -12,6 +12,15 @@
  * @property {number} [certificates_per_day]
  * @property {number} [active_per_name]
  * @property {AlternativeNameRules} [alternative_names]
+ * @property {EnrolmentRules} [enrolment] Of zones only.
+ */
+
+/**
+ * The certificates of clients without a token.
+ * @typedef {object} EnrolmentRules
+ * @property {number} [lifetime] seconds
+ * @property {string[]} [trusted_cas]
+ * @property {number} [revoke_replaced_after] seconds
  */
 
 /**

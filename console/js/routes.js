@@ -29,6 +29,7 @@ export const routes = [
   },
   { path: 'rules', nav: text.rules.title, load: () => import('./pages/rules.js') },
   { path: 'zones', nav: text.zones.title, load: () => import('./pages/zones.js') },
+  { path: 'accounts', nav: text.accounts.title, load: () => import('./pages/accounts.js') },
   { path: 'tokens', nav: text.tokens.title, load: () => import('./pages/tokens.js') },
   { path: 'tokens/new', load: () => import('./pages/new-token.js') },
   { path: 'tokens/:id', load: () => import('./pages/token.js') },

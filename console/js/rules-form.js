@@ -5,6 +5,7 @@ import { lifetimeSeconds, lifetimeText } from './issuance-rules.js';
 import { ATTRIBUTES } from './requests/pkcs10.js';
 import { text } from './text.js';
 import { areaField, checksField, lines, radioField, textField } from './ui/form.js';
+import { named } from './ui/named.js';
 
 /** @typedef {import('./issuance-rules.js').IssuanceRules} IssuanceRules */
 
@@ -29,7 +30,7 @@ export function ruleValues(rules) {
   return {
     commonNames: all(rules.common_names),
     keyTypes: new Set(rules.key_types ?? []),
-    lifetime: rules.max_lifetime === undefined ? '' : lifetimeText(rules.max_lifetime),
+    lifetime: lifetime(rules.max_lifetime),
     required: new Set(rules.required_attributes ?? []),
     forbidden: new Set(rules.forbidden_attributes ?? []),
     perDay: rules.certificates_per_day?.toString() ?? '',
@@ -40,7 +41,15 @@ export function ruleValues(rules) {
     uri: all(names?.uri),
     ip: all(names?.ip),
     beyond: names?.beyond ?? 'drop',
+    enrolmentLifetime: lifetime(rules.enrolment?.lifetime),
+    revokeReplaced: lifetime(rules.enrolment?.revoke_replaced_after),
+    trustedCas: new Set(rules.enrolment?.trusted_cas ?? []),
   };
+}
+
+/** @param {number | undefined} seconds */
+function lifetime(seconds) {
+  return seconds === undefined ? '' : lifetimeText(seconds);
 }
 
 /**
@@ -85,7 +94,64 @@ export function rulesOf(values) {
       if (patterns.length > 0) rules.alternative_names[kind] = patterns;
     }
   }
+  const enrolment = enrolmentOf(values, problems);
+  if (Object.keys(enrolment).length > 0) rules.enrolment = enrolment;
   return { rules, problems };
+}
+
+/**
+ * @param {Record<string, any>} values
+ * @param {Record<string, string>} problems
+ */
+function enrolmentOf(values, problems) {
+  /** @type {import('./issuance-rules.js').EnrolmentRules} */
+  const rules = {};
+  for (const [field, rule] of /** @type {const} */ ([
+    ['enrolmentLifetime', 'lifetime'],
+    ['revokeReplaced', 'revoke_replaced_after'],
+  ])) {
+    if (values[field].trim() === '') continue;
+    const seconds = lifetimeSeconds(values[field]);
+    if (seconds === null) problems[field] = t.lifetimeProblem;
+    else rules[rule] = seconds;
+  }
+  if (values['trustedCas'].size > 0) rules.trusted_cas = [...values['trustedCas']];
+  return rules;
+}
+
+/**
+ * The rules of clients without a token, which only zones have.
+ * @param {import('./ui/form.js').Form} form
+ * @param {readonly { id: string, name: string }[]} uploaded The uploaded CAs of the account.
+ */
+export function enrolmentFields(form, uploaded) {
+  const names = new Map(uploaded.map(({ id, name }) => [id, name]));
+  const ids = new Set([...names.keys(), ...form.values['trustedCas']]);
+  return html`<details ?open=${Object.keys(enrolmentOf(form.values, {})).length > 0}>
+    <summary>${t.enrolmentSummary}</summary>
+    <p class="hint">${t.enrolmentHint}</p>
+    <div class="pair">
+      ${textField(form, 'enrolmentLifetime', {
+        label: t.enrolmentLifetime,
+        hint: t.enrolmentLifetimeHint,
+        suggestions: ['8h', '1d', '7d', '90d'],
+      })}
+      ${textField(form, 'revokeReplaced', {
+        label: t.revokeReplaced,
+        hint: t.revokeReplacedHint,
+        suggestions: ['1h', '1d', '7d'],
+      })}
+    </div>
+    ${
+      ids.size === 0
+        ? html`<p class="hint">${t.noUploadedCas}</p>`
+        : checksField(form, 'trustedCas', {
+            label: t.trustedCas,
+            hint: t.trustedCasHint,
+            choices: [...ids].map((id) => [id, named(names.get(id) ?? id)]),
+          })
+    }
+  </details>`;
 }
 
 /**

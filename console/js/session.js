@@ -128,6 +128,24 @@ export class Session extends EventTarget {
   }
 
   /**
+   * Returns true if the token has the permission in some place.
+   * @param {string} permission
+   */
+  has(permission) {
+    return this.#permissions.has(permission);
+  }
+
+  /**
+   * Returns true if the token has the permission in every place, future ones included.
+   * @param {string} permission
+   */
+  mayEverywhere(permission) {
+    const held = this.#permissions.get(permission);
+    if (!held?.everywhere) return false;
+    return held.except_accounts.length === 0 && held.except_zones.length === 0;
+  }
+
+  /**
    * Returns the permissions among these that the token lacks in the chosen zone.
    * @param {readonly string[]} permissions
    */

@@ -1017,6 +1017,13 @@ const authorities = {
   issuer: 'Issuer',
   serial: 'Serial number',
   signature: 'Signature',
+  usedAt: 'Used by',
+  notUsed: 'No hostname: you can delete it',
+  /** @type {(number: number) => string} */
+  usedByHostnames: (number) =>
+    number === 0
+      ? 'Hostnames of another zone'
+      : `${plural(number, 'hostname', 'hostnames')} of this zone`,
   uploadedOn: 'Uploaded',
   /** @type {(name: string) => string} */
   removeUploadTitle: (name) => `Delete the uploaded certificate “${name}”?`,
@@ -1353,6 +1360,18 @@ const rules = {
   beyond: 'A request with other names',
   beyondDrop: 'is issued without them',
   beyondReject: 'is refused',
+  enrolmentSummary: 'Renewals and clients without a token (EST)',
+  enrolmentHint:
+    'Devices renew with their certificate instead of a token, if the server has enrol_listen.',
+  enrolmentLifetime: 'Lifetime of their certificates',
+  enrolmentLifetimeHint: 'Such as 8h or 90d. Empty: that of the certificate that is renewed.',
+  revokeReplaced: 'Revoke a replaced certificate after',
+  revokeReplacedHint: 'Such as 1d. Empty: it works until it expires.',
+  trustedCas: 'Uploaded CAs whose clients may enrol',
+  trustedCasHint:
+    'For example a manufacturer’s CA. The name in the client’s certificate becomes the name here.',
+  noUploadedCas:
+    'Upload the CA of a manufacturer on the page of CAs to let its devices enrol without a token.',
   broken: 'The server will refuse this request:',
   changed: 'The certificate will differ from the request:',
   ofToken: '(a rule of your token)',
@@ -1411,6 +1430,13 @@ const rules = {
     /** @type {(names: string, isRefused: boolean) => string} */
     alternativeNames: (names, isRefused) =>
       `Alternative names: ${names || 'none'}. Others are ${isRefused ? 'refused' : 'left out'}.`,
+    /** @type {(time: string) => string} */
+    enrolmentLifetime: (time) => `Renewed over EST: for ${time}`,
+    /** @type {(time: string) => string} */
+    revokeReplaced: (time) => `A replaced certificate is revoked ${time} after its renewal`,
+    /** @type {(number: number) => string} */
+    trustedCas: (number) =>
+      `Clients of ${plural(number, 'uploaded CA', 'uploaded CAs')} may enrol without a token`,
   },
 };
 
@@ -1561,6 +1587,66 @@ const zones = {
   sameList: 'The list on the command line',
 };
 
+const accounts = {
+  title: 'Accounts and user',
+  accounts: 'Accounts',
+  intro:
+    'An account has zones, CAs, enforcement points and tokens of its own. Most installations ' +
+    'need one.',
+  name: 'Name',
+  present: 'of the chosen zone',
+  id: 'ID',
+  copyId: 'Copy the ID',
+  key: 'Key of the first CA',
+  keyHint: 'certgate makes this CA when it issues the first certificate of the account.',
+  keyOfServer: 'As the server is configured (authority_algorithm)',
+  created: 'Created',
+  none: 'No accounts',
+  create: 'Create an account…',
+  createLacks:
+    'To create accounts, your token needs the permission Account Settings Write on all accounts.',
+  createTitle: 'Create an account',
+  createAction: 'Create',
+  /** @type {(name: string) => string} */
+  createdDone: (name) =>
+    `Created the account “${name}”. Create a zone in it, on the page of zones.`,
+  rename: 'Rename…',
+  /** @type {(name: string) => string} */
+  renameTitle: (name) => `Rename “${name}”`,
+  renameAction: 'Save',
+  /** @type {(name: string) => string} */
+  renamed: (name) => `The account is called “${name}” now.`,
+  remove: 'Delete…',
+  /** @type {(name: string) => string} */
+  removeTitle: (name) => `Delete the account “${name}”?`,
+  removeHint:
+    'Its tokens stop working at once. You cannot undo this. The server refuses it while the ' +
+    'account has zones or uploaded certificates.',
+  /** @type {(name: string) => string} */
+  typeName: (name) => `Type ${name} to confirm`,
+  removeAction: 'Delete the account',
+  /** @type {(name: string) => string} */
+  removed: (name) => `Deleted the account “${name}”.`,
+  user: 'User',
+  userIntro: 'An installation has one user, who owns the tokens that no account owns.',
+  email: 'E-mail address',
+  /** @type {Record<string, string>} */
+  details: {
+    first_name: 'First name',
+    last_name: 'Last name',
+    telephone: 'Telephone',
+    country: 'Country',
+    zipcode: 'Postal code',
+  },
+  changeUser: 'Change…',
+  changeUserTitle: 'Change the details of the user',
+  userReadOnly: 'To change them, your token needs the permission User Details Write.',
+  userChanged: 'Saved the details of the user.',
+  same: 'The same with curl',
+  sameList: 'The list with curl',
+  sameUser: 'The user with curl',
+};
+
 export const text = {
   shell,
   signIn,
@@ -1577,4 +1663,5 @@ export const text = {
   rules,
   audit,
   zones,
+  accounts,
 };

@@ -451,10 +451,11 @@ test('hostnames of an uploaded CA are added, refused and removed', async () => {
       .waitFor({ state: 'detached' });
 
     await tab.go('cas');
-    await page
-      .getByRole('row', { name: 'Partner' })
-      .getByRole('button', { name: 'Delete…' })
-      .click();
+    const row = page.getByRole('row', { name: 'Partner' });
+    await row.getByText('Details').click();
+    await row.getByRole('link', { name: '1 hostname of this zone' }).waitFor();
+    await row.getByText('api.example.com').waitFor();
+    await row.getByRole('button', { name: 'Delete…' }).click();
     await dialog(page).getByRole('button', { name: 'Delete', exact: true }).click();
     await dialog(page)
       .getByText(/Error 14\d+/)
@@ -512,6 +513,51 @@ test('a zone is created, chosen and deleted', async () => {
     await accept(page, 'Delete the zone');
     await page.getByRole('row', { name: 'example.org' }).waitFor({ state: 'detached' });
   });
+});
+
+test('an account is created, renamed and deleted', async () => {
+  const account = `/client/v4/accounts/${server.installation.account_id}`;
+  await inTab(open('accounts'), async ({ page }) => {
+    const row = (name: string) => page.getByRole('row', { name });
+    await page.getByRole('button', { name: 'Create an account…' }).click();
+    await dialog(page).getByLabel('Name', { exact: true }).fill('Branch');
+    await dialog(page).getByLabel('Key of the first CA').selectOption('P-384');
+    await accept(page, 'Create');
+    await row('Branch').getByText('P-384').waitFor();
+    await row('Branch').getByRole('button', { name: 'Rename…' }).click();
+    await dialog(page).getByLabel('Name', { exact: true }).fill('Office');
+    await accept(page, 'Save');
+    await row('Office').getByRole('button', { name: 'Delete…' }).click();
+    await dialog(page).getByLabel(/^Type .*Office/).fill('Office');
+    await accept(page, 'Delete the account');
+    await row('Office').waitFor({ state: 'detached' });
+    // The account of the zone has zones: the server refuses it in words.
+    const { name } = await server.get<{ name: string }>(account);
+    await row('of the chosen zone').getByRole('button', { name: 'Delete…' }).click();
+    await dialog(page).getByLabel(/^Type /).fill(name);
+    await dialog(page).getByRole('button', { name: 'Delete the account' }).click();
+    await dialog(page)
+      .getByText(/Error \d+/)
+      .waitFor();
+    await dialog(page).getByRole('button', { name: 'Cancel' }).click();
+  });
+});
+
+test('the details of the user are changed, and removed', async () => {
+  await inTab(open('accounts'), async ({ page }) => {
+    const user = page.getByRole('region', { name: 'User', exact: true });
+    const change = async (first: string) => {
+      await user.getByRole('button', { name: 'Change…' }).click();
+      await dialog(page).getByLabel('First name').fill(first);
+      await accept(page, 'Save');
+    };
+    await change('Ada');
+    await user.getByText('Ada').waitFor();
+    await change('');
+    await user.getByText('Ada').waitFor({ state: 'detached' });
+  });
+  const user = await server.get<{ first_name: string | null }>('/client/v4/user');
+  assert.equal(user.first_name, null);
 });
 
 test('a token is created with a role and rules, and its value is shown once', async () => {
@@ -678,6 +724,7 @@ test('a token that may only read sees no button that changes something', async (
       'enforcement-points',
       'rules',
       'zones',
+      'accounts',
       'tokens',
       'audit',
     ]) {

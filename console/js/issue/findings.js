@@ -57,7 +57,7 @@ export function ruleSentences(rules) {
   const list = (/** @type {string[] | undefined} */ values) => (values ?? []).map(named).join(', ');
   const attributes = (/** @type {string[]} */ values) =>
     values.map((value) => text.rules.attributes[value] ?? value).join(', ');
-  const names = rules.alternative_names;
+  const { alternative_names: names, enrolment } = rules;
   const sentences = [
     rules.common_names &&
       (rules.common_names.length > 0 ? t.commonNames(list(rules.common_names)) : t.corrupt),
@@ -68,6 +68,10 @@ export function ruleSentences(rules) {
     rules.certificates_per_day !== undefined && t.perDay(rules.certificates_per_day),
     rules.active_per_name !== undefined && t.perName(rules.active_per_name),
     names && t.alternativeNames(alternatives(names), names.beyond === 'reject'),
+    enrolment?.lifetime !== undefined && t.enrolmentLifetime(lifetimeText(enrolment.lifetime)),
+    enrolment?.revoke_replaced_after !== undefined &&
+      t.revokeReplaced(lifetimeText(enrolment.revoke_replaced_after)),
+    enrolment?.trusted_cas && t.trustedCas(enrolment.trusted_cas.length),
   ];
   return sentences.filter((one) => typeof one === 'string');
 }

@@ -27,6 +27,9 @@ const t = text.authorities;
 /** The files of certificates in PEM. */
 const PEM_TYPE = 'application/x-pem-file';
 
+/** The hostnames that the details of an uploaded certificate show. */
+const HOSTNAMES_SHOWN = 10;
+
 /** The look of each state. */
 const BADGES = /** @type {const} */ ({
   prepared: 'waiting',
@@ -45,6 +48,13 @@ const BADGES = /** @type {const} */ ({
  */
 
 /**
+ * The uses of an uploaded certificate.
+ * @typedef {object} Uses
+ * @property {boolean} isUsed Hostnames of some zone use it.
+ * @property {string[]} hostnames Those of the chosen zone.
+ */
+
+/**
  * The data of the page.
  * @typedef {object} State
  * @property {import('../page.js').View} view
@@ -53,6 +63,7 @@ const BADGES = /** @type {const} */ ({
  * @property {import('../cas/actions.js').Upload[] | null} uploads `null`: the token may not read
  *   them.
  * @property {Map<string, Crls>} crls By the IDs of CAs.
+ * @property {Map<string, Uses>} uses By the IDs of uploaded certificates.
  * @property {unknown} error
  * @property {string} done What the last action did.
  */
@@ -69,6 +80,7 @@ export const page = {
       requests: [],
       uploads: null,
       crls: new Map(),
+      uses: new Map(),
       error: null,
       done: '',
     };
@@ -243,7 +255,9 @@ function managedCard(state, ca, mayManage) {
         ${t.certificate}
       </button>
     </div>
-    <details @toggle=${(/** @type {Event} */ event) => opened(state, ca, event)}>
+    <details
+      @toggle=${(/** @type {Event} */ event) => opened(state, event, () => readCrls(state, ca))}
+    >
       <summary>${t.details}</summary>
       <dl class="facts">
         <dt>${t.id}</dt>
@@ -270,23 +284,58 @@ function managedCard(state, ca, mayManage) {
 }
 
 /**
- * Reads the state of the CRLs of a CA, when its details open.
+ * Reads what only the details show, when they open.
  * @param {State} state
- * @param {import('../cas/actions.js').ManagedCa} ca
  * @param {Event} event
+ * @param {() => Promise<void>} read
  */
-async function opened(state, ca, event) {
-  const { view, crls } = state;
+async function opened(state, event, read) {
   if (!(/** @type {HTMLDetailsElement} */ (event.target).open)) return;
-  const path = `/certgate/v1/accounts/${view.account}/managed_authorities/${ca.id}/crls`;
   try {
-    crls.set(ca.id, (await view.api.get(path, {}, { signal: view.signal })).result);
+    await read();
     state.error = null;
   } catch (error) {
-    if (view.signal.aborted) return;
+    if (state.view.signal.aborted) return;
     state.error = error;
   }
   draw(state);
+}
+
+/**
+ * Reads the state of the CRLs of a CA.
+ * @param {State} state
+ * @param {import('../cas/actions.js').ManagedCa} ca
+ */
+async function readCrls({ view, crls }, ca) {
+  const path = `/certgate/v1/accounts/${view.account}/managed_authorities/${ca.id}/crls`;
+  crls.set(ca.id, (await view.api.get(path, {}, { signal: view.signal })).result);
+}
+
+/**
+ * Reads the uses of an uploaded certificate: in the account, and the hostnames of the chosen zone.
+ * @param {State} state
+ * @param {import('../cas/actions.js').Upload} row
+ */
+async function readUses({ view, uses }, row) {
+  const { account, api, session, signal, zone } = view;
+  const path = `/client/v4/accounts/${account}/mtls_certificates/${row.id}/associations`;
+  const inZone = `/client/v4/zones/${zone?.id}/certificate_authorities/hostname_associations`;
+  const mayReadHosts = zone !== null && session.may('SSL and Certificates Read');
+  const [associations, hosts] = await Promise.all([
+    api.get(path, {}, { signal }),
+    mayReadHosts && row.ca ? api.get(inZone, { mtls_certificate_id: row.id }, { signal }) : null,
+  ]);
+  const hostnames = hosts?.result.hostnames ?? [];
+  uses.set(row.id, { isUsed: associations.result.length > 0, hostnames });
+}
+
+/** @param {Uses | undefined} uses */
+function usesOf(uses) {
+  if (uses === undefined) return text.common.loading;
+  if (!uses.isUsed) return t.notUsed;
+  const { hostnames } = uses;
+  return html`<a href="#/hostnames">${t.usedByHostnames(hostnames.length)}</a>
+    ${hostnames.length > 0 ? foreign(hostnames.slice(0, HOSTNAMES_SHOWN).join(', ')) : nothing}`;
 }
 
 /** @param {Crls | undefined} crls */
@@ -394,7 +443,10 @@ function uploaded(state) {
           ${row.name
             ? foreign(row.name)
             : html`<span class="quiet-text">${text.common.noName}</span>`}
-          <details>
+          <details
+            @toggle=${(/** @type {Event} */ event) =>
+              opened(state, event, () => readUses(state, row))}
+          >
             <summary>${t.details}</summary>
             <dl class="facts narrow">
               <dt>${t.id}</dt>
@@ -405,6 +457,8 @@ function uploaded(state) {
               <dd>${row.signature}</dd>
               <dt>${t.uploadedOn}</dt>
               <dd>${when(row.uploaded_on)}</dd>
+              <dt>${t.usedAt}</dt>
+              <dd>${usesOf(state.uses.get(row.id))}</dd>
             </dl>
           </details>
         </div>`,

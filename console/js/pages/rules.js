@@ -2,7 +2,7 @@
 
 import { html, nothing } from '../../vendor/lit-html.js';
 import { ruleSentences } from '../issue/findings.js';
-import { ruleFields, ruleValues, rulesOf } from '../rules-form.js';
+import { enrolmentFields, ruleFields, ruleValues, rulesOf } from '../rules-form.js';
 import { commandLine } from '../shell-words.js';
 import { text } from '../text.js';
 import { command, equivalents } from '../ui/copy.js';
@@ -15,6 +15,7 @@ const t = text.rules;
  * @typedef {object} State
  * @property {import('../page.js').View} view
  * @property {import('../issuance-rules.js').IssuanceRules | null} stored
+ * @property {{ id: string, name: string }[]} uploaded The uploaded CAs of the account.
  * @property {Record<string, any>} values
  * @property {boolean} isChanged
  * @property {boolean} isBusy
@@ -34,6 +35,7 @@ export const page = {
     const state = {
       view,
       stored: null,
+      uploaded: [],
       values: ruleValues({}),
       isChanged: false,
       isBusy: false,
@@ -58,12 +60,29 @@ function path({ view }) {
 async function load(state) {
   const { api, signal } = state.view;
   try {
-    show(state, (await api.get(path(state), {}, { signal })).result);
+    const [rules, uploaded] = await Promise.all([
+      api.get(path(state), {}, { signal }),
+      readUploaded(state),
+    ]);
+    state.uploaded = uploaded;
+    show(state, rules.result);
   } catch (error) {
     if (signal.aborted) return;
     state.error = error;
   }
   draw(state);
+}
+
+/** @param {State} state */
+async function readUploaded({ view }) {
+  const { account, api, session, signal } = view;
+  if (account === null || !session.may('Account: SSL and Certificates Read')) return [];
+  const path = `/client/v4/accounts/${account}/mtls_certificates`;
+  const { result } = await api.get(path, { ca: true }, { signal });
+  return result.map((/** @type {{ id: string, name: string | null }} */ { id, name }) => ({
+    id,
+    name: name ?? id,
+  }));
 }
 
 /**
@@ -145,7 +164,7 @@ function draw(state) {
       mayWrite
         ? html`<form @submit=${submit}>
             <h2>${t.change}</h2>
-            ${ruleFields(form, false)}
+            ${ruleFields(form, false)} ${enrolmentFields(form, state.uploaded)}
             <div role="alert">${error === null ? nothing : errorNotice(error)}</div>
             <div class="actions">
               <button class="primary" type="submit" ?disabled=${!isReady}>${t.save}</button>
