@@ -72,7 +72,11 @@ function frame() {
         <button class="quiet" @click=${leaveSession}>${text.shell.signOut}</button>
       </div>
     </header>
-    <nav id="navigation" class=${isMenuOpen ? 'side open' : 'side'} aria-label=${text.shell.navigation}>
+    <nav
+      id="navigation"
+      class=${isMenuOpen ? 'side open' : 'side'}
+      aria-label=${text.shell.navigation}
+    >
       <ul>
         ${routes.map((route) => {
           if (!route.nav) return nothing;
@@ -248,7 +252,8 @@ function enter(target, page, fragment) {
     },
     announce,
   };
-  open = { route: /** @type {import('./routes.js').Route} */ (target.route), page, view, leaving, fragment };
+  const route = /** @type {import('./routes.js').Route} */ (target.route);
+  open = { route, page, view, leaving, fragment };
   setTitle(page.title);
   page.open(view);
 }

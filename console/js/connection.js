@@ -79,7 +79,8 @@ class Connection extends EventTarget {
     this.#wakes.add(wake);
     addEventListener('online', wake, { signal: woken.signal });
     try {
-      await sleep(seconds * 1000, AbortSignal.any(signal ? [signal, woken.signal] : [woken.signal]));
+      const signals = signal ? [signal, woken.signal] : [woken.signal];
+      await sleep(seconds * 1000, AbortSignal.any(signals));
     } catch {
       signal?.throwIfAborted();
     } finally {

@@ -108,7 +108,8 @@ export class Live {
     while (!signal.aborted) {
       try {
         if (this.#epoch === null) {
-          const { result } = await this.#api.get(`${base}/enforcement`, {}, { signal, quiet: true });
+          const options = { signal, quiet: true };
+          const { result } = await this.#api.get(`${base}/enforcement`, {}, options);
           this.#epoch = result.epoch;
         }
         await this.#read(`${base}/revocation_stream`, this.#epoch ?? 0, signal);

@@ -20,7 +20,11 @@ const LABELS_TOP = 18;
 const LABELS_LEFT = 32;
 
 const MONTH = new Intl.DateTimeFormat('en', { month: 'short', timeZone: 'UTC' });
-const MONTH_YEAR = new Intl.DateTimeFormat('en', { month: 'long', year: 'numeric', timeZone: 'UTC' });
+const MONTH_YEAR = new Intl.DateTimeFormat('en', {
+  month: 'long',
+  year: 'numeric',
+  timeZone: 'UTC',
+});
 const DATE = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeZone: 'UTC' });
 const WEEKDAY = new Intl.DateTimeFormat('en', { weekday: 'short', timeZone: 'UTC' });
 
@@ -57,17 +61,18 @@ export function expiryCalendar(expiring, now) {
       >
         ${days.map((day, index) =>
           day.getUTCDate() === 1
-            ? svg`<text class="label" x=${LABELS_LEFT + column(index) * CELL} y=${LABELS_TOP - 6}>${MONTH.format(day)}</text>`
+            ? label(LABELS_LEFT + column(index) * CELL, LABELS_TOP - 6, 'start', MONTH.format(day))
             : nothing,
         )}
-        ${[0, 2, 4].map(
-          (weekday) => svg`<text class="label" x="0" y=${LABELS_TOP + weekday * CELL + 11}>${weekdayName(weekday)}</text>`,
+        ${[0, 2, 4].map((weekday) =>
+          label(0, LABELS_TOP + weekday * CELL + 11, 'start', weekdayName(weekday)),
         )}
         ${days.map((day, index) => {
           const number = numbers[index] ?? 0;
           const x = LABELS_LEFT + column(index) * CELL;
           const y = LABELS_TOP + ((firstWeekday + index) % 7) * CELL;
-          const side = number === 0 ? 0 : SQUARE_MIN + (SQUARE_MAX - SQUARE_MIN) * Math.sqrt(number / most);
+          const range = SQUARE_MAX - SQUARE_MIN;
+          const side = number === 0 ? 0 : SQUARE_MIN + range * Math.sqrt(number / most);
           const rest = (SQUARE_MAX - side) / 2 + 1;
           return svg`<g>
             <title>${text.overview.expiryDay(DATE.format(day), number)}</title>
@@ -75,7 +80,9 @@ export function expiryCalendar(expiring, now) {
             ${
               number === 0
                 ? nothing
-                : svg`<rect class="amount" x=${x + rest} y=${y + rest} width=${side} height=${side} />`
+                : svg`<rect
+                    class="amount" x=${x + rest} y=${y + rest} width=${side} height=${side}
+                  />`
             }
           </g>`;
         })}
@@ -141,19 +148,25 @@ export function activityChart(issued, revoked, now) {
     <div class="scroll latest" role="group" aria-labelledby="activity-title" tabindex="0">
       <svg class="activity" role="img" aria-label=${summary} viewBox="0 0 ${width} ${height}">
         <defs>
-          <pattern id="stripes" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+          <pattern
+            id="stripes"
+            width="4"
+            height="4"
+            patternUnits="userSpaceOnUse"
+            patternTransform="rotate(45)"
+          >
             <rect class="stripe-back" width="4" height="4" />
             <rect class="stripe" width="2" height="4" />
           </pattern>
         </defs>
         ${
           mostIssued > 0
-            ? svg`<text class="label" x=${left - 6} y=${axis - mostIssued * scale + 8} text-anchor="end">${count(mostIssued)}</text>`
+            ? label(left - 6, axis - mostIssued * scale + 8, 'end', count(mostIssued))
             : nothing
         }
         ${
           mostRevoked > 0
-            ? svg`<text class="label" x=${left - 6} y=${bottom} text-anchor="end">${count(mostRevoked)}</text>`
+            ? label(left - 6, bottom, 'end', count(mostRevoked))
             : nothing
         }
         ${days.map(({ day, issued: up, revoked: down }, index) => {
@@ -161,7 +174,13 @@ export function activityChart(issued, revoked, now) {
           return svg`<g>
             <title>${text.overview.activityDay(DATE.format(day), up, down)}</title>
             <rect class="hit" x=${x} y="0" width=${step} height=${height - 20} />
-            <rect class="issued" x=${x + 1} y=${axis - length(up)} width=${step - 2} height=${length(up)} />
+            <rect
+              class="issued"
+              x=${x + 1}
+              y=${axis - length(up)}
+              width=${step - 2}
+              height=${length(up)}
+            />
             <rect class="revoked" x=${x + 1} y=${axis} width=${step - 2} height=${length(down)} />
           </g>`;
         })}
@@ -169,11 +188,23 @@ export function activityChart(issued, revoked, now) {
         ${[0, ACTIVITY_DAYS / 2, ACTIVITY_DAYS - 1].map((index) => {
           const anchor = index === 0 ? 'start' : index === ACTIVITY_DAYS - 1 ? 'end' : 'middle';
           const day = days[index]?.day ?? today;
-          return svg`<text class="label" x=${left + (index + (anchor === 'end' ? 1 : 0)) * step} y=${height - 5} text-anchor=${anchor}>${DATE.format(day)}</text>`;
+          const x = left + (index + (anchor === 'end' ? 1 : 0)) * step;
+          return label(x, height - 5, anchor, DATE.format(day));
         })}
       </svg>
     </div>
   </section>`;
+}
+
+/**
+ * A text in a picture.
+ * @param {number} x
+ * @param {number} y
+ * @param {'start' | 'middle' | 'end'} anchor
+ * @param {string} words
+ */
+function label(x, y, anchor, words) {
+  return svg`<text class="label" x=${x} y=${y} text-anchor=${anchor}>${words}</text>`;
 }
 
 /**

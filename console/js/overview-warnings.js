@@ -81,7 +81,8 @@ export function warnings({ summary, authorities, points, operations, expiring },
 
 /** @returns {Warning[]} */
 function ofPage() {
-  return isSecureContext ? [] : [{ kind: 'warning', body: text.overview.cleartext, remedy: nothing }];
+  if (isSecureContext) return [];
+  return [{ kind: 'warning', body: text.overview.cleartext, remedy: nothing }];
 }
 
 /**

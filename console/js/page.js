@@ -7,8 +7,8 @@
  *   which is missing and does not open the page.
  * @property {(view: View) => void} open Called on entry, when the query of the fragment changes and
  *   when the zone changes. Returns quickly, and loads data itself.
- * @property {(view: View) => boolean | void} [leave] Called before the page is left, also by closing
- *   the tab. `false`: the shell asks the user first.
+ * @property {(view: View) => boolean | void} [leave] Called before the page is left, also by
+ *   closing the tab. `false`: the shell asks the user first.
  *
  * @typedef {import('../vendor/lit-html.js').TemplateResult} Template
  *
@@ -24,8 +24,8 @@
  * @property {import('./api.js').Api} api
  * @property {import('./live.js').Live} live
  * @property {(to: string | URLSearchParams, options?: { replace?: boolean }) => void} navigate Goes
- *   to a fragment such as `#/issue`, or changes the query of this page. `replace` makes no new entry
- *   in the history of the tab, for example while the user types.
+ *   to a fragment such as `#/issue`, or changes the query of this page. `replace` makes no new
+ *   entry in the history of the tab, for example while the user types.
  * @property {(template: unknown) => void} render Renders into the main region.
  * @property {(text: string) => void} title Sets the heading and the title of the document.
  * @property {(text: string) => void} announce Tells a screen reader.

@@ -221,7 +221,8 @@ export class Session extends EventTarget {
     for (const { scope, zones: ids } of this.#permissions.values()) {
       if (scope !== 'com.cloudflare.api.account.zone') continue;
       for (const id of ids) {
-        if (!zones.has(id) && zones.size < ZONES_MAX) zones.set(id, { id, name: id, account: null });
+        if (zones.has(id) || zones.size >= ZONES_MAX) continue;
+        zones.set(id, { id, name: id, account: null });
       }
     }
     this.zones = [...zones.values()];

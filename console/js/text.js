@@ -164,7 +164,8 @@ const overview = {
     `${count(issued)} issued (plain bars, upwards) and ${count(revoked)} revoked (striped bars, ` +
     'downwards), by UTC day. Certificates that were restored do not count as revoked.',
   /** @type {(day: string, issued: number, revoked: number) => string} */
-  activityDay: (day, issued, revoked) => `${day}: ${count(issued)} issued, ${count(revoked)} revoked`,
+  activityDay: (day, issued, revoked) =>
+    `${day}: ${count(issued)} issued, ${count(revoked)} revoked`,
   issued: 'issued',
   revoked: 'revoked',
   authorities: 'CAs',
@@ -186,8 +187,8 @@ const overview = {
   points: 'Enforcement points',
   pointsNone: 'No enforcement point is registered',
   pointsNoneHow:
-    'Only verifiers that read CRLs or ask OCSP refuse revoked certificates now. A gateway in front ' +
-    'of your service refuses them within a second:',
+    'Only verifiers that read CRLs or ask OCSP refuse revoked certificates now. A gateway in ' +
+    'front of your service refuses them within a second:',
   point: 'Name',
   pointState: 'State',
   /** @type {Record<string, string>} */
@@ -218,7 +219,8 @@ const overview = {
   lagging: (names, pending) =>
     `${
       pending > 0 ? plural(pending, 'change waits', 'changes wait') : 'The latest change waits'
-    } for ${list(names)} to confirm. If this lasts for minutes, check the connection to this server:`,
+    } for ${list(names)} to confirm. If this lasts for minutes, check the connection to this ` +
+    'server:',
   /** @type {(pending: number) => string} */
   pending: (pending) =>
     `${plural(pending, 'change is', 'changes are')} not in every CRL yet. If this lasts for ` +
@@ -240,8 +242,8 @@ const overview = {
   openTokens: 'Open the tokens',
   /** @type {(number: number) => string} */
   uncounted: (number) =>
-    `${plural(number, 'certificate is', 'certificates are')} not in the calendars yet: the server ` +
-    'still counts them after an upgrade. This page updates itself.',
+    `${plural(number, 'certificate is', 'certificates are')} not in the calendars yet: the ` +
+    'server still counts them after an upgrade. This page updates itself.',
   /** @type {(number: number) => string} */
   more: (number) => `${count(number)} more`,
   backupNever: 'This server has never been backed up. Copy its database now, and then once a day:',
@@ -255,8 +257,8 @@ const overview = {
     `The last check of the database (${when}) found ${plural(problems, 'problem', 'problems')}. ` +
     'Run it again, and do what it says:',
   cleartext:
-    'This page came without encryption from another machine, so others in the network can read your ' +
-    'token. Set tls_certificate and tls_key on the server, or use a TLS proxy.',
+    'This page came without encryption from another machine, so others in the network can read ' +
+    'your token. Set tls_certificate and tls_key on the server, or use a TLS proxy.',
 };
 
 /** Kinds of times of a certificate. */
@@ -329,16 +331,16 @@ const certificates = {
       'This is a certificate request, not a certificate. Search for the name in it, or issue a ' +
       'certificate for it on the page “Issue a certificate”.',
     malformed:
-      'This certificate is incomplete or malformed. Copy it again, from the line BEGIN CERTIFICATE ' +
-      'to the line END CERTIFICATE.',
+      'This certificate is incomplete or malformed. Copy it again, from the line BEGIN ' +
+      'CERTIFICATE to the line END CERTIFICATE.',
     tooLong: 'This text is longer than any name or certificate. Paste one certificate only.',
     star: 'A * may stand at the end of a name, or at both ends: laptop-* or *top*.',
   },
   pastedFound: 'This is the certificate that you pasted.',
   pastedUnknown: 'This zone has no certificate with the serial number of the one that you pasted.',
   pastedOther:
-    'A certificate of this zone has the same serial number, but it is not the one that you pasted: ' +
-    'another CA signed that one.',
+    'A certificate of this zone has the same serial number, but it is not the one that you ' +
+    'pasted: another CA signed that one.',
   open: 'Open it',
   selection: 'Chosen certificates',
   /** @type {(number: number) => string} */
@@ -397,8 +399,8 @@ const certificates = {
     `The pages of a search end after ${count(max)} matches. Add a condition to see the others.`,
   /** @type {(max: number) => string} */
   tooManyToOrder: (max) =>
-    `More than ${count(max)} certificates match, too many for this order. Add a condition, such as ` +
-    'the beginning of the name, or use the usual order.',
+    `More than ${count(max)} certificates match, too many for this order. Add a condition, such ` +
+    'as the beginning of the name, or use the usual order.',
   usualOrder: 'Usual order',
   again: 'Try again',
   noSuchPage: 'The list ends before this page',
@@ -595,7 +597,8 @@ const bulk = {
   steps: ['Search', 'Preview', 'Progress', 'Result'],
   action: 'Action',
   actions: ACTIONS,
-  intro: 'Find the certificates first. Nothing changes before you have seen and confirmed the list.',
+  intro:
+    'Find the certificates first. Nothing changes before you have seen and confirmed the list.',
   /** @type {(number: number, isCapped: boolean) => string} */
   matches: (number, isCapped) =>
     `${isCapped ? 'More than ' : ''}${plural(number, 'certificate matches', 'certificates match')}`,
@@ -640,23 +643,28 @@ const bulk = {
   restoreBefore: 'You can undo this: the certificates can be revoked again.',
   finalRestore: 'Certificates that were revoked for a final reason stay revoked.',
   leave: 'Leaving the page stops the action. You can continue it when you come back.',
-  unfinished: 'This action was not finished. It continues with exactly the certificates that are left.',
+  unfinished:
+    'This action was not finished. It continues with exactly the certificates that are left.',
   running: { revoke: 'Revoking', restore: 'Restoring' },
   busy: 'The server is busy. The action continues when it answers.',
-  lost: 'The server does not answer. The action continues when it answers, with exactly those left.',
+  lost:
+    'The server does not answer. The action continues when it answers, with exactly those left.',
   stop: 'Stop',
   resume: 'Continue',
   retry: 'Try the refused ones again',
   /** @type {(seconds: number) => string} */
   remaining: (seconds) =>
-    seconds < 90 ? `about ${count(Math.ceil(seconds))} s left` : `about ${count(Math.ceil(seconds / 60))} min left`,
+    seconds < 90
+      ? `about ${count(Math.ceil(seconds))} s left`
+      : `about ${count(Math.ceil(seconds / 60))} min left`,
   done: { revoke: 'Revoked', restore: 'Restored' },
   unchanged: { revoke: 'Revoked before', restore: 'Restored before' },
   failed: 'Refused by the server',
   left: 'Left',
   /** @type {(action: 'revoke' | 'restore', number: number) => string} */
   finished: (action, number) =>
-    `${plural(number, 'certificate', 'certificates')} ${action === 'revoke' ? 'revoked' : 'restored'}.`,
+    `${plural(number, 'certificate', 'certificates')} ` +
+    (action === 'revoke' ? 'revoked.' : 'restored.'),
   where: { revoke: 'Where they are refused', restore: 'Where they are admitted' },
   problems: 'Refused certificates',
   problem: 'Answer of the server',
@@ -675,7 +683,8 @@ const bulk = {
     'The file has the list and the outcome of each certificate. Open it here, or give it to ' +
     'certgate, to continue or undo the action later.',
   open: 'Open a saved record',
-  openHint: 'To continue or undo an earlier action, of this page or of certgate cert revoke --match.',
+  openHint:
+    'To continue or undo an earlier action, of this page or of certgate cert revoke --match.',
   /** @type {(line: number) => string} */
   notARecord: (line) => `This file is not the record of an action: its line ${line} is malformed.`,
   tooLarge: 'This file is larger than any record of an action.',

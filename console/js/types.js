@@ -4,7 +4,8 @@
  * @typedef {object} Zone
  * @property {string} id
  * @property {string} name
- * @property {{ id: string, name: string } | null} account `null` if the token may not read the zone.
+ * @property {{ id: string, name: string } | null} account `null` if the token may not read the
+ *   zone.
  *
  * @typedef {object} ResultInfo
  * @property {number} page

@@ -417,9 +417,8 @@ function list(state, entries) {
 
 /** @param {import('../audit-chain.js').Verdict} found */
 function mark(found) {
-  const [symbol, kind] = { intact: ['✔', 'good'], changed: ['✖', 'bad'], unlinked: ['○', 'quiet'] }[
-    found
-  ];
+  const marks = { intact: ['✔', 'good'], changed: ['✖', 'bad'], unlinked: ['○', 'quiet'] };
+  const [symbol, kind] = marks[found];
   return html`<span class="badge ${kind}" title=${t.verdicts[found] ?? found}
     ><span aria-hidden="true">${symbol}</span
     ><span class="unseen">${t.verdicts[found] ?? found}</span></span

@@ -4,6 +4,7 @@ import { html, nothing } from '../../vendor/lit-html.js';
 import { rulesOf } from '../rules-form.js';
 import { commandLine } from '../shell-words.js';
 import { text } from '../text.js';
+import * as owner from '../tokens/owner.js';
 import { newSecret, secretBox } from '../tokens/secret.js';
 import {
   addressField,
@@ -46,8 +47,8 @@ export const page = {
   title: t.newTitle,
   needs: [],
   open(view) {
-    const isOfAccount = view.query.get('of') === 'account';
-    const lacking = isOfAccount ? 'Account API Tokens Write' : 'API Tokens Write';
+    const isOfAccount = owner.isOfAccount(view);
+    const lacking = owner.permission(isOfAccount, 'Write');
     if (!view.session.may(lacking)) {
       view.render(notice('warning', text.shell.lacks([lacking])));
       return;
@@ -86,7 +87,7 @@ async function load(state) {
 
 /** @param {State} state */
 function path({ view, isOfAccount }) {
-  return isOfAccount ? `/client/v4/accounts/${view.account}/tokens` : '/client/v4/user/tokens';
+  return owner.pathOf(view, isOfAccount);
 }
 
 /**
@@ -115,7 +116,7 @@ function draw(state) {
       <p>${t.use}</p>
       ${command(t.useLabel, `export CERTGATE_TOKEN=…\ncertgate token verify`)}
       <div class="actions">
-        <a class="button" href=${listLink(state)}>${t.backToList}</a>
+        <a class="button" href=${owner.listLink(state)}>${t.backToList}</a>
       </div>
     `);
     return;
@@ -148,19 +149,12 @@ function draw(state) {
         <button class="primary" type="submit" ?disabled=${!isReady}>
           ${isBusy ? text.common.loading : t.create}
         </button>
-        <a class="button" href=${listLink(state)}>${text.common.cancel}</a>
+        <a class="button" href=${owner.listLink(state)}>${text.common.cancel}</a>
         ${isNamed ? nothing : html`<span class="hint">${t.needName}</span>`}
       </div>
       ${commands(state, known)}
     </form>`,
   );
-}
-
-/** @param {State} state */
-function listLink({ view, isOfAccount }) {
-  const query = new URLSearchParams(isOfAccount ? { of: 'account' } : {});
-  if (view.zone) query.set('zone', view.zone.id);
-  return `#/tokens?${query}`;
 }
 
 /**

@@ -6,6 +6,7 @@ import { ruleSentences } from '../issue/findings.js';
 import { ruleValues, rulesOf } from '../rules-form.js';
 import { commandLine } from '../shell-words.js';
 import { text } from '../text.js';
+import * as owner from '../tokens/owner.js';
 import { newSecret, secretBox } from '../tokens/secret.js';
 import { permissionNames, places } from '../tokens/summary.js';
 import {
@@ -52,8 +53,8 @@ export const page = {
   title: t.one,
   needs: [],
   open(view) {
-    const isOfAccount = view.query.get('of') === 'account';
-    const lacking = isOfAccount ? 'Account API Tokens Read' : 'API Tokens Read';
+    const isOfAccount = owner.isOfAccount(view);
+    const lacking = owner.permission(isOfAccount, 'Read');
     if (!view.session.may(lacking)) {
       view.render(notice('warning', text.shell.lacks([lacking])));
       return;
@@ -80,17 +81,7 @@ export const page = {
 
 /** @param {State} state */
 function base({ view, isOfAccount }) {
-  const tokens = isOfAccount
-    ? `/client/v4/accounts/${view.account}/tokens`
-    : '/client/v4/user/tokens';
-  return `${tokens}/${view.params['id']}`;
-}
-
-/** @param {State} state */
-function listLink({ view, isOfAccount }) {
-  const query = new URLSearchParams(isOfAccount ? { of: 'account' } : {});
-  if (view.zone) query.set('zone', view.zone.id);
-  return `#/tokens?${query}`;
+  return `${owner.pathOf(view, isOfAccount)}/${view.params['id']}`;
 }
 
 /** @param {State} state */
@@ -119,7 +110,7 @@ function draw(state) {
     view.render(error === null ? loading() : errorNotice(error));
     return;
   }
-  const write = state.isOfAccount ? 'Account API Tokens Write' : 'API Tokens Write';
+  const write = owner.permission(state.isOfAccount, 'Write');
   const mayWrite = view.session.may(write);
   const isOwn = token.id === view.session.caller?.id;
   view.render(html`
@@ -138,7 +129,7 @@ function draw(state) {
               </button>`
           : html`<span class="hint">${t.readOnly(write)}</span>`
       }
-      <a href=${listLink(state)}>${t.backToList}</a>
+      <a href=${owner.listLink(state)}>${t.backToList}</a>
     </div>
     <div class="grid">
       <section class="panel" aria-labelledby="token-facts">
@@ -411,5 +402,5 @@ async function remove(state, token, isOwn) {
     return;
   }
   view.announce(t.removed(token.name));
-  view.navigate(listLink(state));
+  view.navigate(owner.listLink(state));
 }

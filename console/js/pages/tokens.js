@@ -2,6 +2,7 @@
 
 import { html, nothing } from '../../vendor/lit-html.js';
 import { text } from '../text.js';
+import * as owner from '../tokens/owner.js';
 import { newSecret, secretBox } from '../tokens/secret.js';
 import { permissionNames, places, roleOf } from '../tokens/summary.js';
 import { foreign } from '../ui/certificate-name.js';
@@ -42,11 +43,11 @@ export const page = {
   needs: [],
   open(view) {
     const mayBoth = [view.session.may('API Tokens Read'), mayAccount(view)];
-    const isOfAccount = view.query.has('of') ? view.query.get('of') === 'account' : !mayBoth[0];
+    const isOfAccount = view.query.has('of') ? owner.isOfAccount(view) : !mayBoth[0];
     /** @type {State} */
     const state = { view, isOfAccount, page: null, groups: [], error: null, done: '' };
     if (!(isOfAccount ? mayBoth[1] : mayBoth[0])) {
-      const lacking = isOfAccount ? 'Account API Tokens Read' : 'API Tokens Read';
+      const lacking = owner.permission(isOfAccount, 'Read');
       view.render(html`${tabs(state)} ${notice('warning', text.shell.lacks([lacking]))}`);
       return;
     }
@@ -62,7 +63,7 @@ function mayAccount({ session }) {
 
 /** @param {State} state */
 function base({ view, isOfAccount }) {
-  return isOfAccount ? `/client/v4/accounts/${view.account}/tokens` : '/client/v4/user/tokens';
+  return owner.pathOf(view, isOfAccount);
 }
 
 /** @param {State} state */
@@ -103,10 +104,9 @@ function tabs({ view, isOfAccount }) {
 /** @param {State} state */
 function draw(state) {
   const { view, page: shown, error, done, isOfAccount } = state;
-  const write = isOfAccount ? 'Account API Tokens Write' : 'API Tokens Write';
+  const write = owner.permission(isOfAccount, 'Write');
   const mayWrite = view.session.may(write);
-  const query = new URLSearchParams(isOfAccount ? { of: 'account' } : {});
-  if (view.zone) query.set('zone', view.zone.id);
+  const query = owner.queryOf(state);
   view.render(html`
     ${tabs(state)} ${done ? notice('success', done) : nothing}
     ${error === null ? nothing : errorNotice(error)}

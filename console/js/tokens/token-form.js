@@ -5,6 +5,7 @@ import { ROLES, permissionsOf, policies } from '../roles.js';
 import { ruleFields, ruleValues, rulesOf } from '../rules-form.js';
 import { text } from '../text.js';
 import { areaField, checksField, lines, radioField, selectField, textField } from '../ui/form.js';
+import { pathOf } from './owner.js';
 
 const t = text.tokens;
 
@@ -57,7 +58,7 @@ export function tokenValues(role) {
  * @returns {Promise<Known>}
  */
 export async function loadKnown({ api, account, session, signal }, isOfAccount) {
-  const base = isOfAccount ? `/client/v4/accounts/${account}/tokens` : '/client/v4/user/tokens';
+  const base = pathOf({ account }, isOfAccount);
   const [groups, user] = await Promise.all([
     api.get(`${base}/permission_groups`, {}, { signal }),
     !isOfAccount && session.may('User Details Read')

@@ -33,7 +33,9 @@ export function foreign(value, shownMax = SHOWN_MAX) {
   if (characters.length <= shownMax) return html`<bdi class="foreign">${characters.join('')}</bdi>`;
   const start = characters.slice(0, shownMax).join('');
   return html`<details class="long">
-    <summary><bdi class="foreign">${start}…</bdi><span class="unseen">${text.common.showAll}</span></summary>
+    <summary>
+      <bdi class="foreign">${start}…</bdi><span class="unseen">${text.common.showAll}</span>
+    </summary>
     <bdi class="foreign">${characters.join('')}</bdi>
   </details>`;
 }
@@ -45,11 +47,13 @@ export function foreign(value, shownMax = SHOWN_MAX) {
  */
 export function certificateName({ common_name: name, id }, href) {
   const characters = [...visible(name)];
-  const shown =
-    characters.length > SHOWN_MAX ? `${characters.slice(0, SHOWN_MAX).join('')}…` : characters.join('');
-  const title = characters.length > SHOWN_MAX ? characters.join('') : nothing;
+  const isLong = characters.length > SHOWN_MAX;
+  const shown = isLong ? `${characters.slice(0, SHOWN_MAX).join('')}…` : characters.join('');
+  const title = isLong ? characters.join('') : nothing;
   const label = name
     ? html`<bdi class="foreign">${shown}</bdi>`
     : html`<span class="quiet-text">${text.common.noName} ${id.slice(0, 8)}</span>`;
-  return href ? html`<a href=${href} title=${title}>${label}</a>` : html`<span title=${title}>${label}</span>`;
+  return href
+    ? html`<a href=${href} title=${title}>${label}</a>`
+    : html`<span title=${title}>${label}</span>`;
 }

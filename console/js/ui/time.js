@@ -65,7 +65,8 @@ export function ago(time) {
 export function distance(date, now) {
   const seconds = (date.getTime() - now.getTime()) / 1000;
   for (const [unit, length, least] of UNITS) {
-    if (Math.abs(seconds) >= length * least) return RELATIVE.format(Math.trunc(seconds / length), unit);
+    if (Math.abs(seconds) < length * least) continue;
+    return RELATIVE.format(Math.trunc(seconds / length), unit);
   }
   // Minus zero would be "0 seconds ago".
   return RELATIVE.format(Math.trunc(seconds) || 0, 'second');
