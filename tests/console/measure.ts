@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 
-import type { CDPSession, Page } from 'playwright-core';
+import type { Browser, CDPSession, Page } from 'playwright-core';
 
 import { launch, Tab } from './browser.js';
 import { type Certificate, Server } from './server.js';
@@ -156,7 +156,6 @@ async function memory(tab: Tab): Promise<void> {
   const { page } = tab;
   const session = await tab.context.newCDPSession(page);
   await session.send('HeapProfiler.enable');
-  await session.send('Performance.enable');
   for (let number = 1; number <= PAGES; number += 1) {
     const answered = page.waitForResponse((response) => LIST.test(response.url()));
     await tab.go(`certificates?per_page=50&page=${number}`);
@@ -165,27 +164,46 @@ async function memory(tab: Tab): Promise<void> {
   await tab.settle();
   const heap = await usedHeap(session);
   report(`heap of the tab after ${PAGES} pages`, heap / 1e6, 'MB', 60);
-  for (const [name, value] of await renderers()) console.log(`    ${name}: ${value} kB`);
+  const [all, empty] = [await privateMemory(browser), await emptyPage()];
+  const part = (name: string, kilobytes: number) =>
+    console.log(`${`    ${name}`.padEnd(58)} ${(kilobytes / 1000).toFixed(1).padStart(8)} MB`);
+  part('private memory of its process', all);
+  part('the same of an empty page in a browser of its own', empty);
+}
+
+/** The private memory of the process of an empty page: the part of the browser itself. */
+async function emptyPage(): Promise<number> {
+  const other = await launch();
+  try {
+    const page = await other.newPage();
+    await page.goto('data:text/html,<!doctype html><title>empty</title>');
+    const session = await page.context().newCDPSession(page);
+    await session.send('HeapProfiler.enable');
+    await usedHeap(session);
+    return await privateMemory(other);
+  } finally {
+    await other.close();
+  }
 }
 
 async function usedHeap(session: CDPSession): Promise<number> {
+  await session.send('Performance.enable');
   await session.send('HeapProfiler.collectGarbage');
   const { metrics } = await session.send('Performance.getMetrics');
   return metrics.find(({ name }) => name === 'JSHeapUsedSize')?.value ?? NaN;
 }
 
-/** The private memory of the processes that render, from the kernel. */
-async function renderers(): Promise<[string, number][]> {
-  const session = await browser.newBrowserCDPSession();
+/** The private memory of the largest process of a browser that renders, in kB, from the kernel. */
+async function privateMemory(of: Browser): Promise<number> {
+  const session = await of.newBrowserCDPSession();
   const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-  return processInfo
+  const sizes = processInfo
     .filter(({ type }) => type === 'renderer')
     .map(({ id }) => {
-      const kilobytes = readFileSync(`/proc/${id}/smaps_rollup`, 'utf8').match(
-        /^Private_Dirty: +(\d+) kB$/m,
-      );
-      return [`private memory of renderer ${id}`, Number(kilobytes?.[1])];
+      const rollup = readFileSync(`/proc/${id}/smaps_rollup`, 'utf8');
+      return Number(/^Private_Dirty: +(\d+) kB$/m.exec(rollup)?.[1]);
     });
+  return Math.max(...sizes);
 }
 
 const server = await Server.withEstate();
