@@ -131,19 +131,21 @@ def test_expired_and_unknown_certificates_and_twins_are_refused(
     server: Server, hosts: Hosts, make_authz: MakeAuthz, tmp_path: Path
 ) -> None:
     authz = make_authz(server, settings='access_log = "all"\n').start()
-    short, _ = hosts.uploaded.issue(tmp_path, "short", seconds=4)
-    text = short.read_text()
-    end = x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc.timestamp()
     with connected(authz.addresses[0]) as stream:
-        assert asked(stream, question(text)).status == 200
+        short, _ = hosts.uploaded.issue(tmp_path, "short", seconds=4)
+        text = short.read_text()
+        end = x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc.timestamp()
+        statuses = set()
 
         def refused() -> Asked | None:
             begun = time.time()
             answer = asked(stream, question(text))
             assert answer.status == 403 or begun < end + 1, "admitted after its end"
+            statuses.add(answer.status)
             return answer if answer.status == 403 else None
 
         assert eventually("it expires", refused).body == b"expired"
+        assert 200 in statuses
 
     def body(certificate: str, host: str = HOST) -> bytes:
         return authz.ask(question(certificate, host)).body
@@ -203,7 +205,8 @@ def test_a_stale_view_is_refused_or_served(
     )
     authz = make_authz(server, settings=settings).start()
     assert [point["when_stale"] for point in authz.points()] == [when_stale]
-    assert authz.ask(question(text)).status == 200
+    # On a busy machine, a proof of freshness may take longer than the limit of this test.
+    eventually("it serves", lambda: authz.ask(question(text)).status == 200)
     server.kill()
     stopped = time.monotonic()
     if when_stale == "refuse":
@@ -234,7 +237,7 @@ def test_a_process_that_was_frozen_refuses_its_first_question(
     authz = make_authz(server, settings="stale_after_seconds = 2\n").start()
     _, text = issued(hosts)
     with connected(authz.addresses[0]) as stream:
-        assert asked(stream, question(text)).status == 200
+        eventually("it serves", lambda: asked(stream, question(text)).status == 200)
         authz.send(signal.SIGSTOP)
         frozen = time.monotonic()
         eventually("longer than the limit", lambda: time.monotonic() > frozen + 3)

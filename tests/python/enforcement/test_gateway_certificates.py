@@ -29,23 +29,6 @@ from kit.harness import Server, eventually, openssl
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 
-def trust(clients: Clients, authority: Authority, *hostnames: str) -> str:
-    """Uploads a CA and associates these hostnames with it."""
-    server = clients.server
-    body: dict[str, Any] = {"ca": True, "certificates": pem(authority.certificate), "name": "own"}
-    path = f"/client/v4/accounts/{server.made['account_id']}/mtls_certificates"
-    uploaded: str = clients.api.call("POST", path, body).result["id"]
-    associate(clients, uploaded, *hostnames)
-    return uploaded
-
-
-def associate(clients: Clients, uploaded: str, *hostnames: str) -> None:
-    zone = f"/client/v4/zones/{clients.server.zone_id}"
-    path = f"{zone}/certificate_authorities/hostname_associations"
-    body: dict[str, Any] = {"hostnames": list(hostnames), "mtls_certificate_id": uploaded}
-    assert clients.api.call("PUT", path, body).status == 200
-
-
 def of_version_1(authority: Authority, directory: Path) -> Identity:
     """A client certificate without extensions, as `openssl x509 -req` makes it."""
     form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -80,7 +63,7 @@ def test_the_handshake_of_a_weak_certificate_completes_and_its_verdict_is_a_refu
     version: ssl.TLSVersion,
 ) -> None:
     authority = Authority("weak")
-    trust(clients, authority, HOST, OTHER)
+    clients.trust(authority, HOST, OTHER)
     if kind == "version 1":
         client = of_version_1(authority, tmp_path)
         text = client.certificate.read_text()
@@ -183,15 +166,15 @@ def test_a_removed_ca_ends_the_connections_of_its_certificates_alone(
     make: Any, shared: Server, clients: Clients, tmp_path: Path
 ) -> None:
     authority = Authority("removed")
-    uploaded = trust(clients, authority, HOST)
+    uploaded = clients.trust(authority, HOST)
     removed, kept = Identity(*authority.issue(tmp_path, "removed")), clients.issue()
     gateway = make()
     cut, other = (WebSocket(gateway.connect(one)) for one in (removed, kept))
     idle = Http1(gateway.connect(removed))
     assert idle.get()[0] == 200
-    associate(clients, uploaded)
+    clients.associate(authority=uploaded)
     assert ends(cut.stream) and ends(idle.stream)
     assert Http1(gateway.connect(removed)).get()[0] == 403
     assert other.echoes() and Http1(gateway.connect(kept)).get()[0] == 200
-    associate(clients, uploaded, HOST)
+    clients.associate(HOST, authority=uploaded)
     eventually("admitted", lambda: gateway.status(removed) == 200)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from kit.client_certificates import Authority
 from kit.gateway import (
     HOST,
     OTHER,
@@ -21,15 +22,15 @@ from kit.gateway import (
     Gateway,
     Http1,
     Http2,
+    Identity,
     Upstream,
     WebSocket,
     ends,
     host,
     limited,
     server_identity,
-    short_lived,
 )
-from kit.harness import PATIENCE_SECONDS, Server, eventually
+from kit.harness import PATIENCE_SECONDS, eventually
 
 
 def seen(answer: tuple[int, dict[str, str], bytes]) -> dict[str, str]:
@@ -170,25 +171,12 @@ def test_requests_go_to_working_upstreams_in_turn(
     assert http.get()[0] == 502
 
 
-def test_a_reload_keeps_streams_and_a_broken_file_changes_nothing(
-    make: Any, clients: Clients, upstream: Upstream, tmp_path: Path
-) -> None:
+def test_a_broken_file_changes_nothing(make: Any, clients: Clients) -> None:
     gateway = make()
     client = clients.issue()
     socket_, idle = WebSocket(gateway.connect(client)), Http1(gateway.connect(client))
     assert idle.get()[0] == 200
-    url = f"http://127.0.0.1:{upstream.port}"
     good = gateway.text()
-    for number in range(5):
-        gateway.more = host(url, f"n{number}.example.com")
-        gateway.write()
-        before = gateway.metric('certgate_gateway_reloads_total{result="changed"}')
-        os.kill(gateway.process.pid, signal.SIGHUP)
-        eventually(
-            "reloaded",
-            lambda: gateway.metric('certgate_gateway_reloads_total{result="changed"}') > before,
-        )
-        assert socket_.echoes() and idle.get()[0] == 200
     gateway.file.write_text(good.replace('client_certificates = "required"', "client = 1"))
     eventually(
         "rejected", lambda: gateway.metric('certgate_gateway_reloads_total{result="rejected"}') >= 1
@@ -210,49 +198,6 @@ def test_a_removed_hostname_is_refused(make: Any, clients: Clients) -> None:
     eventually("admitted", lambda: gateway.status(client) == 200)
 
 
-def test_a_restart_with_inherited_sockets_refuses_no_connection(
-    make: Any, clients: Clients
-) -> None:
-    client = clients.issue()
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
-        inherited: dict[str, Any] = {
-            "variables": {"LISTEN_FDS": "1"},
-            "preexec_fn": lambda: (os.dup2(listener.fileno(), 3), os.set_inheritable(3, True)),
-            "close_fds": False,
-        }
-        gateway = make(**inherited)
-        assert gateway.port == listener.getsockname()[1]
-        stop, problems, done = threading.Event(), [], [0]
-
-        def work() -> None:
-            try:
-                while not stop.is_set():
-                    status, headers, _ = (http := Http1(gateway.connect(client))).get()
-                    while status == 200 and headers.get("connection") != "close":
-                        done[0] += 1
-                        if stop.is_set():
-                            return
-                        status, headers, _ = http.get()
-                    assert status == 200, status
-            except Exception as error:
-                problems.append(repr(error))
-
-        threads = [threading.Thread(target=work) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for _ in range(3):
-            before = done[0]
-            eventually("requests are answered", lambda: done[0] > before + 100)
-            gateway.stop()
-            gateway.launch(**inherited)
-        before = done[0]
-        eventually("requests are answered", lambda: done[0] > before + 100)
-        stop.set()
-        for thread in threads:
-            thread.join()
-        assert not problems, problems
-
-
 def test_without_certgate_a_host_refuses_or_serves(
     make_server: Any, tmp_path: Path, upstream: Upstream
 ) -> None:
@@ -262,7 +207,7 @@ def test_without_certgate_a_host_refuses_or_serves(
     client = clients.issue()
     url = f"http://127.0.0.1:{upstream.port}"
     serving = host(url, when_stale="serve")
-    more = 'when_stale = "refuse"\nstale_after_seconds = 3\n' + serving
+    more = 'when_stale = "refuse"\nstale_after_seconds = 5\n' + serving
     gateway = Gateway(server, tmp_path / "gateway", upstream, more=more)
     try:
         gateway.start()
@@ -304,26 +249,30 @@ def suppressed(look: Any) -> Any:
 
 
 def test_slow_clients_are_closed(make: Any, clients: Clients) -> None:
+    # One limit at a time: on a busy machine, a test must not meet another one than it means.
     gateway, client = make(), clients.issue()
-    limited(gateway, handshake_seconds=1, head_seconds=1, body_seconds=1, idle_seconds=2)
+    limited(gateway, handshake_seconds=1)
     silent = socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_SECONDS)
     assert silent.recv(100) == b"", "half-open handshake"
+    limited(gateway, head_seconds=1)
     head = gateway.connect(client)
     head.sendall(b"GET / HTTP/1.1\r\n")
     assert ends(head)
     assert gateway.metric('certgate_gateway_connections_cut_total{reason="head"}') == 1
+    limited(gateway, body_seconds=1)
     body = Http1(gateway.connect(client))
     body.send("/", "Content-Length: 100", method="POST", body=b"a")
     assert body.receive()[0] == 408
+    limited(gateway, idle_seconds=2)
     idle = Http2(gateway.connect(client, "h2"))
-    assert idle.get()[0] == 200
+    idle.send()
     assert ends(idle.stream)
     assert gateway.metric('certgate_gateway_connections_cut_total{reason="idle"}') >= 1
 
 
 def test_a_client_that_does_not_read_an_answer_is_closed(make: Any, clients: Clients) -> None:
     gateway, client = make(), clients.issue()
-    limited(gateway, idle_seconds=2)
+    limited(gateway, idle_seconds=4)
     stalled = Http2(gateway.connect(client, "h2"))
     # The window of the first answer stays closed, and the second one is read.
     large = stalled.send("/large")
@@ -346,13 +295,14 @@ def test_a_chunked_body_reaches_the_upstream(make: Any, clients: Clients, method
 
 def test_large_requests_are_refused(make: Any, clients: Clients) -> None:
     gateway, client = make(), clients.issue()
-    limited(gateway, head_bytes=16_384, body_bytes=1_000, upstream_first_byte_seconds=1)
+    limited(gateway, head_bytes=16_384, body_bytes=1_000)
     assert Http1(gateway.connect(client)).get("/", f"X-Large: {'a' * 20_000}")[0] == 431
     http = Http1(gateway.connect(client))
     assert http.get("/", "Content-Length: 1001", method="POST", body=b"a" * 1001)[0] == 413
     http = Http1(gateway.connect(client))
     chunks = b"400\r\n" + b"a" * 1024 + b"\r\n0\r\n\r\n"
     assert http.get("/", "Transfer-Encoding: chunked", method="POST", body=chunks)[0] == 413
+    limited(gateway, upstream_first_byte_seconds=1)
     assert Http1(gateway.connect(client)).get("/wait")[0] == 504
 
 
@@ -378,15 +328,11 @@ def test_an_http2_client_that_cancels_everything_is_closed(make: Any, clients: C
     assert Http2(gateway.connect(client, "h2")).get()[0] == 200
 
 
-def test_an_expiring_certificate_is_cut(make: Any, shared: Server, clients: Clients) -> None:
-    authority, client = short_lived(clients.directory, seconds=5)
-    path = f"/client/v4/accounts/{shared.made['account_id']}/mtls_certificates"
-    body: dict[str, Any] = {"ca": True, "certificates": authority, "name": "short"}
-    uploaded = clients.api.call("POST", path, body).result["id"]
-    path = f"/client/v4/zones/{shared.zone_id}/certificate_authorities/hostname_associations"
-    body = {"hostnames": [HOST], "mtls_certificate_id": uploaded}
-    assert clients.api.call("PUT", path, body).status == 200
+def test_an_expiring_certificate_is_cut(make: Any, clients: Clients) -> None:
+    authority = Authority("short")
+    clients.trust(authority, HOST)
     gateway = make()
+    client = Identity(*authority.issue(clients.directory, "short", seconds=5))
     assert ends(WebSocket(gateway.connect(client)).stream)
     assert gateway.metric('certgate_gateway_connections_cut_total{reason="expired"}') == 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import datetime
 import hashlib
 import http.client
 import http.server
@@ -24,11 +23,8 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from kit.client_certificates import Authority, pem
 from kit.harness import (
     CERTGATE,
     KEYS,
@@ -108,7 +104,10 @@ class Upstream:
                 """The chunks and the trailers, as they are."""
                 whole = b""
                 while not whole.endswith(b"\r\n\r\n") or b"0\r\n" not in whole:
-                    whole += self.rfile.readline()
+                    line = self.rfile.readline()
+                    if not line:
+                        raise ConnectionResetError("the body is incomplete")
+                    whole += line
                 return whole.decode()
 
             def answer(self, status: int, body: bytes) -> None:
@@ -227,39 +226,6 @@ def server_identity(directory: Path, *names: str) -> Identity:
     return Identity(certificate, key)
 
 
-def short_lived(directory: Path, seconds: int) -> tuple[str, Identity]:
-    """A CA as PEM, and a client certificate of it that expires soon."""
-    now = datetime.datetime.now(datetime.UTC)
-    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
-    names = [
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in ("short CA", "short")
-    ]
-    ends_ = now + datetime.timedelta(days=30), now + datetime.timedelta(seconds=seconds)
-    made = []
-    for key, name, end, is_ca in zip(keys, names, ends_, (True, False), strict=True):
-        builder = x509.CertificateBuilder(names[0], name, key.public_key())
-        builder = builder.serial_number(x509.random_serial_number())
-        builder = builder.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(end)
-        builder = builder.add_extension(x509.BasicConstraints(is_ca, None), critical=True)
-        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        builder = builder.add_extension(identifier, critical=False)
-        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key())
-        builder = builder.add_extension(issuer, critical=False)
-        if is_ca:
-            usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-            builder = builder.add_extension(usage, critical=True)
-        else:
-            purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-            builder = builder.add_extension(purpose, critical=False)
-        made.append(builder.sign(keys[0], hashes.SHA256()))
-    certificate, key = directory / "short.pem", directory / "short.key"
-    ca, leaf = (one.public_bytes(serialization.Encoding.PEM) for one in made)
-    certificate.write_bytes(leaf)
-    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    key.write_bytes(keys[1].private_bytes(serialization.Encoding.PEM, *form))
-    return ca.decode(), Identity(certificate, key)
-
-
 class Gateway:
     """A running gateway in front of an upstream, for one account."""
 
@@ -308,11 +274,20 @@ class Gateway:
             more = more.replace(mark, self.values[key])
         return text + more
 
-    def write(self) -> None:
+    def write(self, text: str = "") -> None:
         """Replaces the file in one step."""
         new = self.file.with_suffix(".new")
-        new.write_text(self.text())
+        new.write_text(text or self.text())
         os.replace(new, self.file)
+
+    def reload(self, text: str = "") -> None:
+        """Writes the file, and returns after the gateway has loaded it."""
+        changed = 'certgate_gateway_reloads_total{result="changed"}'
+        before = self.metric(changed)
+        self.write(text)
+        assert self.process
+        self.process.send_signal(signal.SIGHUP)
+        eventually("the gateway reloads", lambda: self.metric(changed) > before)
 
     @property
     def log(self) -> str:
@@ -589,11 +564,23 @@ class Clients:
         self.api = server.api()
         self.associate(HOST)
 
-    def associate(self, *hostnames: str) -> None:
+    def associate(self, *hostnames: str, authority: str = "") -> None:
+        """Replaces the hostnames of an uploaded CA, or of the managed one."""
         path = (
             f"/client/v4/zones/{self.server.zone_id}/certificate_authorities/hostname_associations"
         )
-        assert self.api.call("PUT", path, {"hostnames": list(hostnames)}).status == 200
+        body: dict[str, Any] = {"hostnames": list(hostnames)}
+        if authority:
+            body["mtls_certificate_id"] = authority
+        assert self.api.call("PUT", path, body).status == 200
+
+    def trust(self, authority: Authority, *hostnames: str) -> str:
+        """Uploads a CA and associates these hostnames with it. Returns its ID."""
+        body = {"ca": True, "certificates": pem(authority.certificate), "name": "own"}
+        path = f"/client/v4/accounts/{self.server.made['account_id']}/mtls_certificates"
+        uploaded: str = self.api.call("POST", path, body).result["id"]
+        self.associate(*hostnames, authority=uploaded)
+        return uploaded
 
     def issue(self, *, kind: str = "P-256") -> Identity:
         self.count += 1

@@ -27,6 +27,9 @@ CERTGATE = Path(os.environ.get("CERTGATE_TEST_BINARY", REPOSITORY / "target/debu
 # Nothing here takes a second on an idle machine; a busy one gets thirty.
 PATIENCE_SECONDS = 30.0
 
+# Some tests have a full size, for a quiet machine and a release build.
+FULL_SIZE = os.environ.get("CERTGATE_TEST_FULL_SIZE") == "1"
+
 # The interval of `eventually`, in seconds.
 POLL_SECONDS = 0.01
 
