@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import ssl
 import subprocess
 import threading
@@ -18,11 +19,16 @@ from kit.gateway import (
     Gateway,
     Http1,
     Http2,
+    Identity,
     Upstream,
     WebSocket,
     ends,
+    limited,
 )
-from kit.harness import PATIENCE_SECONDS, Server, eventually
+from kit.harness import FULL_SIZE, PATIENCE_SECONDS, Server, eventually
+
+# Connections that are opened before, during and after the revocation of their certificate.
+CONNECTIONS = 10_000 if FULL_SIZE else 400
 
 
 @pytest.fixture(scope="module")
@@ -274,35 +280,75 @@ def test_sigterm_deletes_the_point(
         gateway.kill()
 
 
+class Opening:
+    """Threads that open connections with one certificate, of which some stay open."""
+
+    def __init__(self, gateway: Gateway, client: Identity) -> None:
+        self.gateway, self.context = gateway, gateway.context(client)
+        self.lock, self.opened = threading.Lock(), list[ssl.SSLSocket]()
+        self.asked_for, self.problems = 0, list[str]()
+        self.revoking, self.revoked = threading.Event(), threading.Event()
+        self.threads = [threading.Thread(target=self.open) for _ in range(8)]
+        for thread in self.threads:
+            thread.start()
+
+    def open(self) -> None:
+        while self.takes_one():
+            is_late = self.revoked.is_set()
+            status = self.status()
+            if status not in (403, 0) and is_late:
+                self.problems.append(f"{status} after the API reported it as revoked")
+            if status != 200 and not self.revoking.is_set():
+                self.problems.append(f"{status} before the revocation")
+
+    def takes_one(self) -> bool:
+        with self.lock:
+            self.asked_for += 1
+            return self.asked_for <= CONNECTIONS
+
+    def status(self) -> int:
+        """The status on one more connection; 0 if it was cut before the answer."""
+        try:
+            stream = self.gateway.connect(None, context=self.context)
+            with self.lock:
+                self.opened.append(stream)
+            return Http1(stream).get()[0]
+        except (ConnectionError, ssl.SSLError):
+            return 0
+
+
 def test_no_connection_opened_during_the_revocation_survives(
-    gateway: Gateway, clients: Clients
+    shared: Server, clients: Clients, upstream: Upstream, tmp_path: Path
 ) -> None:
+    # Both ends of each connection, and those to the upstream.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2 * CONNECTIONS + 1_000
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), max(hard, needed)))
     client = clients.issue()
-    context = gateway.context(client)
-    opened: list[ssl.SSLSocket] = []
-    refused = threading.Event()
-
-    def connect() -> None:
-        while not refused.is_set():
-            stream = gateway.connect(None, context=context)
-            try:
-                WebSocket(stream)
-            except (AssertionError, OSError):
-                # The answer is 403, or the connection was cut before the answer.
-                refused.set()
-            opened.append(stream)
-
-    threads = [threading.Thread(target=connect) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    eventually("connections are open", lambda: len(opened) >= 200)
-    clients.revoke(client)
-    for thread in threads:
-        thread.join()
-    clients.api.settled(client.id, "revoked")
-    for stream in opened:
-        assert ends(stream)
-    assert gateway.status(client) == 403
+    gateway = Gateway(shared, tmp_path / "edge", upstream)
+    try:
+        most = 2 * CONNECTIONS
+        limited(gateway, connections=most, connections_per_address=most, idle_seconds=3_600)
+        opening = Opening(gateway, client)
+        eventually(
+            "half of them are open",
+            lambda: opening.asked_for > CONNECTIONS // 2 or opening.problems,
+            PATIENCE_SECONDS * 10,
+        )
+        opening.revoking.set()
+        clients.revoke(client)
+        clients.api.settled(client.id, "revoked")
+        opening.revoked.set()
+        for thread in opening.threads:
+            thread.join()
+        assert not opening.problems, opening.problems[:3]
+        assert len(opening.opened) > CONNECTIONS // 2
+        for stream in opening.opened:
+            assert ends(stream)
+        assert gateway.status(client) == 403
+        gateway.stop()
+    finally:
+        gateway.kill()
 
 
 def test_a_random_history_never_contradicts_the_api(gateway: Gateway, clients: Clients) -> None:

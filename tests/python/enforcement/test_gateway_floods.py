@@ -1,0 +1,261 @@
+"""Attacks on a gateway: its memory stays small, and it serves an honest client meanwhile."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hyperframe.frame import (
+    ContinuationFrame,
+    HeadersFrame,
+    PingFrame,
+    RstStreamFrame,
+    SettingsFrame,
+)
+
+from kit.gateway import HOST, Clients, Gateway, Http1, Http2, Upstream, ends
+from kit.harness import FULL_SIZE, PATIENCE_SECONDS, Server, eventually
+
+# The memory that an attack may add, in KiB.
+MEMORY_MAX = 64 * 1024
+
+# Connections of one address at the same time. Its limit is 1,000 by default.
+CONNECTIONS = 900 if FULL_SIZE else 150
+
+# The most times that the p99 of an honest client may grow, in the full size.
+HONEST_RATIO_MAX = 3.0
+
+# Requests of the honest client, before each attack.
+REQUESTS = 300 if FULL_SIZE else 10
+
+
+@pytest.fixture(scope="module")
+def gateway(shared: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    upstream = Upstream()
+    Clients(shared, tmp_path_factory.mktemp("clients")).issue()
+    gateway = Gateway(shared, tmp_path_factory.mktemp("gateway") / "edge", upstream)
+    try:
+        yield gateway.start()
+        gateway.stop()
+    finally:
+        gateway.kill()
+        upstream.close()
+
+
+class Honest:
+    """A client that sends one request after the other during the block."""
+
+    def __init__(self, gateway: Gateway, clients: Clients) -> None:
+        self.gateway, self.client = gateway, clients.issue()
+        self.http = Http1(gateway.connect(self.client))
+        self.before = [self.seconds() for _ in range(REQUESTS)]
+        self.during: list[float] = []
+        self.problems: list[str] = []
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.ask)
+
+    def seconds(self) -> float:
+        begun = time.monotonic()
+        assert self.http.get()[0] == 200
+        return time.monotonic() - begun
+
+    def ask(self) -> None:
+        try:
+            while not self.stop.is_set():
+                self.during.append(self.seconds())
+        except Exception as error:
+            self.problems.append(repr(error))
+
+    def __enter__(self) -> Honest:
+        self.reset = Path(f"/proc/{self.process}/clear_refs")
+        self.memory = self.kibibytes("VmRSS")
+        # The highest value begins anew (proc_pid_clear_refs(5)).
+        self.reset.write_text("5")
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.stop.set()
+        self.thread.join()
+        if kind:
+            return
+        assert not self.problems, self.problems
+        assert self.during
+        added = self.kibibytes("VmHWM") - self.memory
+        assert added < MEMORY_MAX, f"{added} KiB"
+        # The gateway accepts new connections, too.
+        assert Http1(self.gateway.connect(self.client)).get()[0] == 200
+        if FULL_SIZE:
+            before, during = (sorted(all_)[len(all_) * 99 // 100] for all_ in self.all)
+            print(f"p99 {before * 1e3:.1f} ms before, {during * 1e3:.1f} ms, {added} KiB more")
+            assert during < before * HONEST_RATIO_MAX
+
+    @property
+    def all(self) -> tuple[list[float], list[float]]:
+        return self.before, self.during
+
+    @property
+    def process(self) -> int:
+        assert self.gateway.process
+        return self.gateway.process.pid
+
+    def kibibytes(self, name: str) -> int:
+        """The resident memory of the gateway: now (VmRSS), or the highest (VmHWM)."""
+        text = Path(f"/proc/{self.process}/status").read_text()
+        return int(text.split(f"{name}:")[1].split()[0])
+
+    def files(self) -> int:
+        """The open files of the gateway, most of which are connections."""
+        return len(list(Path(f"/proc/{self.process}/fd").iterdir()))
+
+    def is_served(self) -> bool:
+        """Returns true after two more answers."""
+        until = len(self.during) + 2
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while len(self.during) < until and not self.problems and time.monotonic() < deadline:
+            self.stop.wait(0.01)
+        return len(self.during) >= until
+
+
+@pytest.fixture
+def clients(shared: Server, tmp_path: Path) -> Clients:
+    return Clients(shared, tmp_path / "clients")
+
+
+def send(stream: ssl.SSLSocket, octets: bytes, honest: Honest) -> bool:
+    """Sends without reading. Returns false if the gateway ends the connection, or reads nothing
+    more while it answers others.
+    """
+    stream.settimeout(0)
+    rest, idle = memoryview(octets), 0
+    while rest:
+        try:
+            rest, idle = rest[stream.send(rest) :], 0
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            _, writable, _ = select.select([], [stream], [], 0.5)
+            idle += 0 if writable else 1
+            if idle > 2 and honest.is_served():
+                return False
+        except OSError:
+            return False
+    return True
+
+
+# A request whose fields stay out of the table.
+GET = b"\x82\x87\x84\x01\x0f" + HOST.encode()
+
+# 4,000 octets that later headers name with one octet each (RFC 7541 §6.2.1).
+LARGE = b"\x40\x01a\x7f" + (4_000 - 127 & 0x7F | 0x80).to_bytes() + (4_000 - 127 >> 7).to_bytes()
+
+
+def whole(stream: int, data: bytes) -> bytes:
+    frame = HeadersFrame(stream, data=data, flags=["END_HEADERS", "END_STREAM"])
+    return frame.serialize()
+
+
+FLOODS: dict[str, list[bytes]] = {
+    "continuation": [HeadersFrame(1, data=b"").serialize()]
+    + [ContinuationFrame(1, data=b"\x00\x01a\x01b" * 2_000).serialize()] * 5_000,
+    "settings": [SettingsFrame(0, settings={1: 4096}).serialize()] * 400_000,
+    "table size": [
+        SettingsFrame(0, settings={1: size}).serialize() for size in (0, 1 << 30) * 100_000
+    ],
+    "ping": [PingFrame(0, opaque_data=b"12345678").serialize()] * 400_000,
+    "reset": [
+        whole(stream, GET) + RstStreamFrame(stream, error_code=8).serialize()
+        for stream in range(1, 40_000, 2)
+    ],
+    # Each head has 64 MB when it is decoded.
+    "header bomb": [whole(1, GET + LARGE + b"x" * 4_000)]
+    + [whole(stream, GET + b"\xbe" * 16_000) for stream in range(3, 1_000, 2)],
+    # Each head has 16 kB, and its request does not end.
+    "open heads": [
+        HeadersFrame(
+            stream,
+            data=GET + b"\x00\x01b\x7f\x81\x7d" + b"y" * 16_128,
+            flags=["END_HEADERS"],
+        ).serialize()
+        for stream in range(1, 2_000, 2)
+    ],
+}
+
+# The gateway ends these connections. It does not read the others to their end before it has sent
+# its own answers.
+ENDED = ("continuation", "reset")
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_of_frames_takes_no_memory(gateway: Gateway, clients: Clients, flood: str) -> None:
+    client = clients.issue()
+    with Honest(gateway, clients) as honest:
+        attacker = Http2(gateway.connect(client, "h2"))
+        # It reads nothing, and the system does not read for it.
+        attacker.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        frames = FLOODS[flood]
+        for first in range(0, len(frames), 500):
+            if not send(attacker.stream, b"".join(frames[first : first + 500]), honest):
+                break
+        assert honest.is_served()
+        if flood in ENDED:
+            attacker.stream.settimeout(PATIENCE_SECONDS)
+            assert ends(attacker.stream), "the gateway closes it"
+        attacker.stream.close()
+
+
+def half_open(gateway: Gateway, clients: Clients) -> Callable[[], socket.socket]:
+    """Connections that send a part of a ClientHello."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = gateway.context(None).wrap_bio(incoming, outgoing, server_hostname=HOST)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    hello = outgoing.read()
+
+    def connect() -> socket.socket:
+        stream = socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_SECONDS)
+        stream.sendall(hello[:-1])
+        return stream
+
+    return connect
+
+
+def beginning(gateway: Gateway, clients: Clients, octets: bytes) -> Callable[[], socket.socket]:
+    """Connections that send the beginning of a request."""
+    context = gateway.context(clients.issue())
+
+    def connect() -> socket.socket:
+        stream = gateway.connect(None, context=context)
+        stream.sendall(octets)
+        return stream
+
+    return connect
+
+
+START = f"POST / HTTP/1.1\r\nHost: {HOST}\r\n".encode()
+
+SLOW: dict[str, Callable[[Gateway, Clients], Callable[[], socket.socket]]] = {
+    "handshakes": half_open,
+    "heads": lambda gateway, clients: beginning(
+        gateway, clients, START + b"X-Large: " + b"a" * 8_000
+    ),
+    "bodies": lambda gateway, clients: beginning(
+        gateway, clients, START + b"Content-Length: 1000000\r\n\r\n" + b"a" * 8_000
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_slow_connections_take_little_memory(gateway: Gateway, clients: Clients, kind: str) -> None:
+    connect = SLOW[kind](gateway, clients)
+    with Honest(gateway, clients) as honest:
+        before = honest.files()
+        streams = [connect() for _ in range(CONNECTIONS)]
+        eventually("all are open", lambda: honest.files() >= before + CONNECTIONS)
+        assert honest.is_served()
+        for stream in streams:
+            stream.close()
