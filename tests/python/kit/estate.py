@@ -1,171 +1,95 @@
-"""An installation with each kind of object, and all that a server says about it."""
+"""CAs of every kind, and certificates that are good, revoked or restored."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import random
+import ssl
+import subprocess
+import urllib.request
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding
+from kit.harness import Api, Server
 
-from kit.audit import USER_LOG, log
-from kit.backups import Verifier, changes_now, fetch, talking
-from kit.enforcement_points import Points
-from kit.harness import KEYS, Api, Server, certgate, eventually, openssl
+# The algorithms of CAs: with and without a delegate for OCSP.
+ALGORITHMS = ["P-256", "P-384", "RSA-2048", "Ed25519"]
 
-STATUSES = ("all", "active", "revoked", "pending_revocation", "pending_reactivation")
+# Certificates of each CA.
+CERTIFICATES = 51
+
+# Reasons of RFC 5280 that are final. Without one of them, a revocation is a hold.
+REASONS = ["keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"]
+
+SEED = 14
 
 
-class Estate:
-    """An installation with each kind of object."""
+class Leaf:
+    def __init__(self, ca: Ca, made: dict[str, Any], file: Path) -> None:
+        self.ca, self.file = ca, file
+        self.id, self.serial = made["id"], int(made["serial_number"], 16)
+        self.status = "good"
+        file.write_bytes(ssl.PEM_cert_to_DER_cert(made["certificate"]))
 
-    def __init__(self, server: Server, csr: str, directory: Path) -> None:
-        self.server, self.directory = server, directory
-        with talking(server) as api:
-            account = f"/client/v4/accounts/{server.made['account_id']}"
-            other = api.call("POST", "/client/v4/accounts", {"name": "Other"}).result
-            zones = [("second.example", server.made["account_id"]), ("third.example", other["id"])]
-            bodies = [{"name": name, "account": {"id": owner}} for name, owner in zones]
-            self.zones = [
-                server.zone_id,
-                *(api.call("POST", "/client/v4/zones", body).result["id"] for body in bodies),
-            ]
-            self.accounts = [server.made["account_id"], other["id"]]
 
-            names = ("active", "revoked", "dead", "freed", "held")
-            self.certificates = {name: api.issue(csr).result for name in names}
-            self.verifiers = [Verifier(server, api)]
-            for zone in self.zones[1:]:
-                elsewhere = Api(server.port, server.token, zone)
-                self.certificates[zone] = elsewhere.issue(csr).result
-                assert elsewhere.issue(csr).status == 200
-                elsewhere.close()
-            ours = f"/certgate/v1/accounts/{server.made['account_id']}"
-            assert api.call("POST", f"{ours}/managed_authorities/rotate").status == 200
-            self.certificates["after the rotation"] = api.issue(csr).result
-            self.verifiers.append(Verifier(server, api))
+class Ca:
+    """An account with a CA of one algorithm, and its certificates."""
 
-            key, root = directory / "root.key", directory / "root.crt"
-            usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-            made = [
-                "req",
-                "-x509",
-                *KEYS["P-256"],
-                "-nodes",
-                "-days",
-                "90",
-                "-subj",
-                "/CN=Brought",
-                *usage,
-            ]
-            openssl(*made, "-keyout", key, "-out", root)
-            body = {"certificates": root.read_text(), "ca": True, "name": "brought"}
-            self.brought = api.call("POST", f"{account}/mtls_certificates", body).result["id"]
-            for hostnames in (
-                {"hostnames": ["a.example.com", "b.example.com"]},
-                {"hostnames": ["c.example.com"], "mtls_certificate_id": self.brought},
-            ):
-                assert api.call("PUT", self.hostnames(server.zone_id), hostnames).status == 200
-            reader = [
-                "--permission",
-                "SSL and Certificates Read",
-                "--zone",
-                "third.example",
-                "--output",
-                "json",
-            ]
-            self.token = json.loads(self.run("token", "create", "reader", *reader))["value"]
+    def __init__(self, server: Server, algorithm: str, directory: Path) -> None:
+        self.server, self.algorithm, self.directory = server, algorithm, directory
+        directory.mkdir()
+        self.api: Api = server.api()
+        account = {"name": algorithm, "authority_algorithm": algorithm}
+        account_id = self.api.call("POST", "/client/v4/accounts", account).result["id"]
+        zone = {"name": f"{algorithm.lower()}.example", "account": {"id": account_id}}
+        self.api.zone_id = self.api.call("POST", "/client/v4/zones", zone).result["id"]
+        path = f"/certgate/v1/accounts/{account_id}/managed_authority"
+        self.id = self.api.call("GET", path).result["id"]
+        self.der = fetch(server, f"/ca/{self.id}.crt")
+        self.file = directory / "ca.crt"
+        self.file.write_bytes(self.der)
+        self.pem = directory / "ca.pem"
+        self.pem.write_text(ssl.DER_cert_to_PEM_cert(self.der))
+        self.leaves: list[Leaf] = []
 
-            self.points = Points(server, api)
-            edge = self.points.register("edge", 3600)
-            api.revoke(self.id("revoked"))
-            api.revoke(self.id("freed"))
-            path = f"{api.certificates}/{self.id('dead')}"
-            assert api.call("DELETE", path, {"reason": "keyCompromise"}).status == 200
-            self.points.acknowledge(edge, self.points.changes(0)["epoch"])
-            for name in ("revoked", "freed", "dead"):
-                api.settled(self.id(name), "revoked")
-            # Pending changes that wait for the enforcement point.
-            api.revoke(self.id("held"))
-            assert api.restore(self.id("freed")).status == 200
-            self.edge = edge
-            held, freed = self.certificates["held"], self.certificates["freed"]
-            listed = self.verifiers[0].listed
-            eventually(
-                "the lists are made",
-                lambda: [*listed(held), *listed(freed)] == [True, True, False, False],
-            )
+    def issue(self, csr: str) -> Leaf:
+        made = self.api.issue(csr).result
+        leaf = Leaf(self, made, self.directory / f"{made['id']}.crt")
+        self.leaves.append(leaf)
+        return leaf
 
-    def record(self) -> dict[str, Any]:
-        """Returns all that `recorded` needs to find this installation again."""
-        verifiers = [
-            (one.authority_id, one.authority.public_bytes(Encoding.PEM).decode())
-            for one in self.verifiers
-        ]
-        names = ("zones", "accounts", "brought", "token", "certificates")
-        return {name: getattr(self, name) for name in names} | {"verifiers": verifiers}
+    def change(self, leaf: Leaf, choice: random.Random) -> None:
+        """Revokes some certificates, and restores some of those."""
+        if choice.random() < 0.4:
+            return
+        path = f"{self.api.certificates}/{leaf.id}"
+        reason = choice.choice([None, *REASONS])
+        body = {"reason": reason} if reason else None
+        assert self.api.call("DELETE", path, body).status == 200
+        leaf.status = "revoked"
+        if reason is None and choice.random() < 0.3:
+            assert self.api.restore(leaf.id).status == 200
+            leaf.status = "good"
 
-    @classmethod
-    def recorded(cls, server: Server, record: dict[str, Any]) -> Estate:
-        """Returns an installation that another process made."""
-        estate = cls.__new__(cls)
-        for name, value in record.items():
-            setattr(estate, name, value)
-        estate.server = server
-        estate.verifiers = [Verifier.of(server, *one) for one in record["verifiers"]]
-        return estate
+    def settled(self) -> bool:
+        counts = [self.api.total(f"pending_{what}") for what in ("revocation", "reactivation")]
+        return counts == [0, 0]
 
-    def run(self, *arguments: str) -> str:
-        done = certgate(*arguments, "--api", self.server.url, CERTGATE_TOKEN=self.server.token)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
-    def id(self, name: str) -> str:
-        return self.certificates[name]["id"]
+def fetch(server: Server, path: str, body: bytes | None = None) -> bytes:
+    url = f"http://127.0.0.1:{server.public_port}{path}"
+    with urllib.request.urlopen(urllib.request.Request(url, body), timeout=30) as answer:
+        return answer.read()
 
-    def hostnames(self, zone: str) -> str:
-        return f"/client/v4/zones/{zone}/certificate_authorities/hostname_associations"
 
-    def said(self, server: Server) -> dict[str, Any]:
-        """Returns the answers of a server about the installation."""
-        said: dict[str, Any] = {}
-        with talking(server) as api:
-            tokens = api.call("GET", "/client/v4/user/tokens").result
-            # The token of the request itself is in use.
-            said["tokens"] = [{**token, "last_used_on": None} for token in tokens]
-            hostnames = self.hostnames(server.zone_id)
-            brought = f"{hostnames}?mtls_certificate_id={self.brought}"
-            for path in ("/client/v4/accounts", "/client/v4/zones", hostnames, brought):
-                said[path] = api.call("GET", path).result
-            said["user log"] = log(api, USER_LOG)
-            for account in self.accounts:
-                ours = f"/certgate/v1/accounts/{account}"
-                said[account] = [
-                    log(api, f"/client/v4/accounts/{account}/logs/audit"),
-                    api.call("GET", f"/client/v4/accounts/{account}/mtls_certificates").result,
-                    api.call("GET", f"{ours}/managed_authorities").result,
-                    sorted(api.call("GET", f"{ours}/revocations").text.splitlines()),
-                    api.call("GET", f"{ours}/enforcement_points").json["result"],
-                    changes_now(Points(server, api), 0).result,
-                ]
-            for zone in self.zones:
-                there = Api(server.port, server.token, zone)
-                said[zone] = {
-                    status: (there.total(status), there.every(status, 3)) for status in STATUSES
-                }
-                there.close()
-        reader = Api(server.port, self.token, self.zones[2])
-        said["of the reader"] = [reader.total(), reader.issue("no request").status]
-        reader.close()
-        for number, verifier in enumerate(self.verifiers):
-            verifier.server = server
-            files = ["full.crl", *(f"{shard}.crl" for shard in range(128))]
-            said[f"lists {number}"] = [
-                hashlib.sha256(fetch(server, f"/crl/{verifier.authority_id}/{file}")).hexdigest()
-                for file in files
-            ]
-        first = ("active", "revoked", "dead", "freed", "held")
-        said["ocsp"] = {name: self.verifiers[0].ocsp(self.certificates[name]) for name in first}
-        said["ocsp"]["new"] = self.verifiers[1].ocsp(self.certificates["after the rotation"])
-        return said
+def certificates_in(response: bytes) -> list[bytes]:
+    """Returns the certificates (DER) in an OCSP response, which openssl prints."""
+    done = subprocess.run(
+        ["openssl", "ocsp", "-respin", "/dev/stdin", "-resp_text", "-noverify"],
+        input=response,
+        capture_output=True,
+        timeout=30,
+    )
+    end = "-----END CERTIFICATE-----"
+    parts = done.stdout.decode(errors="replace").split("-----BEGIN CERTIFICATE-----")[1:]
+    pem = ["-----BEGIN CERTIFICATE-----" + part.split(end)[0] + end for part in parts]
+    return [ssl.PEM_cert_to_DER_cert(one) for one in pem]

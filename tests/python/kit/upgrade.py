@@ -9,8 +9,8 @@ from typing import Any
 
 from kit.audit import USER_LOG
 from kit.backups import settled, talking
-from kit.estate import STATUSES, Estate
 from kit.harness import Api, Server, eventually
+from kit.installation import STATUSES, Estate
 from kit.metrics import Metrics
 
 ARCHIVE = Path(__file__).parents[1] / "storage/upgrade/0.1.0.tar.xz"

@@ -14,8 +14,8 @@ import pytest
 
 from kit.backups import SEED, content, talking
 from kit.enforcement_points import Points
-from kit.estate import STATUSES, Estate
 from kit.harness import CERTGATE, Api, Server, certgate, environment
+from kit.installation import STATUSES, Estate
 from kit.postgres import Postgres
 
 # Enough rows to kill a migration in the middle, and the most kills.

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from kit.backups import back_up, talking
 from kit.clock import Clock
-from kit.estate import Estate
 from kit.harness import Server, make_csr
+from kit.installation import Estate
 
 ARCHIVE = Path(__file__).with_name("0.1.0.tar.xz")
 
