@@ -5,8 +5,6 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,8 +17,9 @@ from hyperframe.frame import (
     SettingsFrame,
 )
 
-from kit.gateway import HOST, Clients, Gateway, Http1, Http2, Upstream, ends
+from kit.gateway import HOST, Clients, Gateway, Http2, Upstream, ends
 from kit.harness import FULL_SIZE, PATIENCE_SECONDS, Server, eventually
+from kit.honest import Honest
 
 # The memory that an attack may add, in KiB.
 MEMORY_MAX = 64 * 1024
@@ -32,7 +31,7 @@ CONNECTIONS = 900 if FULL_SIZE else 150
 HONEST_RATIO_MAX = 3.0
 
 # Requests of the honest client, before each attack.
-REQUESTS = 300 if FULL_SIZE else 10
+REQUESTS = 1_000 if FULL_SIZE else 10
 
 
 @pytest.fixture(scope="module")
@@ -48,79 +47,55 @@ def gateway(shared: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         upstream.close()
 
 
-class Honest:
-    """A client that sends one request after the other during the block."""
+class Beside:
+    """An honest client during the block, and the memory that the gateway takes meanwhile."""
 
     def __init__(self, gateway: Gateway, clients: Clients) -> None:
         self.gateway, self.client = gateway, clients.issue()
-        self.http = Http1(gateway.connect(self.client))
-        self.before = [self.seconds() for _ in range(REQUESTS)]
-        self.during: list[float] = []
-        self.problems: list[str] = []
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self.ask)
+        assert gateway.process
+        self.process = Path(f"/proc/{gateway.process.pid}")
+        self.honest = Honest(gateway, self.client)
+        self.before = 0
 
-    def seconds(self) -> float:
-        begun = time.monotonic()
-        assert self.http.get()[0] == 200
-        return time.monotonic() - begun
-
-    def ask(self) -> None:
-        try:
-            while not self.stop.is_set():
-                self.during.append(self.seconds())
-        except Exception as error:
-            self.problems.append(repr(error))
-
-    def __enter__(self) -> Honest:
-        self.reset = Path(f"/proc/{self.process}/clear_refs")
+    def __enter__(self) -> Beside:
+        self.honest.__enter__()
+        assert self.is_served(REQUESTS)
+        self.before = len(self.honest.seconds)
         self.memory = self.kibibytes("VmRSS")
         # The highest value begins anew (proc_pid_clear_refs(5)).
-        self.reset.write_text("5")
-        self.thread.start()
+        (self.process / "clear_refs").write_text("5")
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self.stop.set()
-        self.thread.join()
+        self.honest.__exit__(kind)
         if kind:
             return
-        assert not self.problems, self.problems
-        assert self.during
         added = self.kibibytes("VmHWM") - self.memory
         assert added < MEMORY_MAX, f"{added} KiB"
         # The gateway accepts new connections, too.
-        assert Http1(self.gateway.connect(self.client)).get()[0] == 200
+        assert self.gateway.status(self.client) == 200
         if FULL_SIZE:
-            before, during = (sorted(all_)[len(all_) * 99 // 100] for all_ in self.all)
+            seconds = self.honest.seconds
+            before, during = p99(seconds[: self.before]), p99(seconds[self.before :])
             print(f"p99 {before * 1e3:.1f} ms before, {during * 1e3:.1f} ms, {added} KiB more")
             assert during < before * HONEST_RATIO_MAX
 
-    @property
-    def all(self) -> tuple[list[float], list[float]]:
-        return self.before, self.during
-
-    @property
-    def process(self) -> int:
-        assert self.gateway.process
-        return self.gateway.process.pid
-
     def kibibytes(self, name: str) -> int:
         """The resident memory of the gateway: now (VmRSS), or the highest (VmHWM)."""
-        text = Path(f"/proc/{self.process}/status").read_text()
+        text = (self.process / "status").read_text()
         return int(text.split(f"{name}:")[1].split()[0])
 
     def files(self) -> int:
         """The open files of the gateway, most of which are connections."""
-        return len(list(Path(f"/proc/{self.process}/fd").iterdir()))
+        return len(list((self.process / "fd").iterdir()))
 
-    def is_served(self) -> bool:
-        """Returns true after two more answers."""
-        until = len(self.during) + 2
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while len(self.during) < until and not self.problems and time.monotonic() < deadline:
-            self.stop.wait(0.01)
-        return len(self.during) >= until
+    def is_served(self, count: int = 2) -> bool:
+        """Returns true after more answers to the honest client."""
+        return self.honest.is_served(count)
+
+
+def p99(seconds: list[float]) -> float:
+    return sorted(seconds)[len(seconds) * 99 // 100]
 
 
 @pytest.fixture
@@ -128,7 +103,7 @@ def clients(shared: Server, tmp_path: Path) -> Clients:
     return Clients(shared, tmp_path / "clients")
 
 
-def send(stream: ssl.SSLSocket, octets: bytes, honest: Honest) -> bool:
+def send(stream: ssl.SSLSocket, octets: bytes, beside: Beside) -> bool:
     """Sends without reading. Returns false if the gateway ends the connection, or reads nothing
     more while it answers others.
     """
@@ -140,7 +115,7 @@ def send(stream: ssl.SSLSocket, octets: bytes, honest: Honest) -> bool:
         except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
             _, writable, _ = select.select([], [stream], [], 0.5)
             idle += 0 if writable else 1
-            if idle > 2 and honest.is_served():
+            if idle > 2 and beside.is_served():
                 return False
         except OSError:
             return False
@@ -193,15 +168,15 @@ ENDED = ("continuation", "reset")
 @pytest.mark.parametrize("flood", FLOODS)
 def test_a_flood_of_frames_takes_no_memory(gateway: Gateway, clients: Clients, flood: str) -> None:
     client = clients.issue()
-    with Honest(gateway, clients) as honest:
+    with Beside(gateway, clients) as beside:
         attacker = Http2(gateway.connect(client, "h2"))
         # It reads nothing, and the system does not read for it.
         attacker.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         frames = FLOODS[flood]
         for first in range(0, len(frames), 500):
-            if not send(attacker.stream, b"".join(frames[first : first + 500]), honest):
+            if not send(attacker.stream, b"".join(frames[first : first + 500]), beside):
                 break
-        assert honest.is_served()
+        assert beside.is_served()
         if flood in ENDED:
             attacker.stream.settimeout(PATIENCE_SECONDS)
             assert ends(attacker.stream), "the gateway closes it"
@@ -252,10 +227,10 @@ SLOW: dict[str, Callable[[Gateway, Clients], Callable[[], socket.socket]]] = {
 @pytest.mark.parametrize("kind", SLOW)
 def test_slow_connections_take_little_memory(gateway: Gateway, clients: Clients, kind: str) -> None:
     connect = SLOW[kind](gateway, clients)
-    with Honest(gateway, clients) as honest:
-        before = honest.files()
+    with Beside(gateway, clients) as beside:
+        before = beside.files()
         streams = [connect() for _ in range(CONNECTIONS)]
-        eventually("all are open", lambda: honest.files() >= before + CONNECTIONS)
-        assert honest.is_served()
+        eventually("all are open", lambda: beside.files() >= before + CONNECTIONS)
+        assert beside.is_served()
         for stream in streams:
             stream.close()
