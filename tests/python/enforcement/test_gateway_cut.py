@@ -320,10 +320,8 @@ class Opening:
 def test_no_connection_opened_during_the_revocation_survives(
     shared: Server, clients: Clients, upstream: Upstream, tmp_path: Path
 ) -> None:
-    # Both ends of each connection, and those to the upstream.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = 2 * CONNECTIONS + 1_000
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), max(hard, needed)))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, CONNECTIONS + 1_000), hard))
     client = clients.issue()
     gateway = Gateway(shared, tmp_path / "edge", upstream)
     try:
