@@ -154,6 +154,12 @@ for name in [*TEXT, *REQUESTS]:
     write("est", f"{name}_base64", b"\0" + "\n".join(lines).encode())
 for path in sorted((FIXTURES / "uploaded").glob("good_*.certs.pem")):
     write("est", path.name.removesuffix(".certs.pem"), b"\2" + der(path))
+# 5 is the user name and password of HTTP Basic at simpleenroll, 7 a body there with an invite.
+for number, text in enumerate((b"0" * 32 + b":secret", b"user:pass:word", b"\xff:", b"no colon")):
+    write("est", f"basic_{number}", b"\5" + text)
+for name in ["good_empty_subject", "good_p256_sha256", "good_extensions", "key_ed448"]:
+    pem = (FIXTURES / f"{name}.csr.pem").read_bytes()
+    write("est", f"invite_{name}", b"\7" + pem)
 for name in [
     "good_p256_sha256",
     "good_odd_subject",

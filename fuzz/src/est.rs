@@ -14,6 +14,8 @@ struct Server {
     app: TestApp,
     /// The certificate of a client of the zone, DER.
     certificate: Vec<u8>,
+    /// The ID and the secret of an invite, in Base64.
+    invite: String,
 }
 
 /// One input at a time.
@@ -22,7 +24,7 @@ static SERVER: LazyLock<Mutex<Server>> = LazyLock::new(|| {
         .enable_all()
         .build()
         .expect("a runtime");
-    let (app, certificate) = runtime.block_on(async {
+    let (app, certificate, invite) = runtime.block_on(async {
         let app = TestApp::new().await;
         let issued = app.issue("device").await;
         let pem = issued["certificate"]
@@ -31,17 +33,24 @@ static SERVER: LazyLock<Mutex<Server>> = LazyLock::new(|| {
             .to_owned();
         let lines = pem.lines().filter(|line| !line.starts_with('-'));
         let der = Base64::decode_vec(&lines.collect::<String>());
-        (app, der.expect("PEM"))
+        let path = "/certgate/v1/zones/{zone}/invites";
+        let body = serde_json::json!({ "name": "device", "valid_for_seconds": 2_592_000 });
+        let made = app.post(path, body).await.result();
+        let part = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
+        let invite = format!("{}:{}", part("id"), part("secret"));
+        let invite = Base64::encode_string(invite.as_bytes());
+        (app, der.expect("PEM"), invite)
     });
     Mutex::new(Server {
         runtime,
         app,
         certificate,
+        invite,
     })
 });
 
 /// Makes a request. The first octet chooses the operation, and the part of the request that the
-/// input is: the body, or the certificate of the client.
+/// input is: the body, the certificate of the client, or the invite in HTTP Basic.
 pub fn est(input: &[u8]) {
     let Some((first, rest)) = input.split_first() else {
         return;
@@ -51,12 +60,23 @@ pub fn est(input: &[u8]) {
         0 => "simplereenroll",
         _ => "simpleenroll",
     };
-    let (certificate, body) = match first & 2 {
-        0 => (server.certificate.as_slice(), rest),
-        _ => (rest, &b"MIIB"[..]),
-    };
     let call = server.app.est(http::Method::POST, operation);
-    let call = call.with_certificates([certificate.to_vec()]).body(body);
+    let call = match first & 6 {
+        0 => call
+            .with_certificates([server.certificate.clone()])
+            .body(rest),
+        2 => call.with_certificates([rest.to_vec()]).body(b"MIIB"),
+        4 => {
+            let basic = format!("Basic {}", Base64::encode_string(rest));
+            // Guesses of this address do not end those below.
+            let call = call.from_address("192.0.2.1");
+            call.header("authorization", &basic).body(b"MIIB")
+        }
+        _ => {
+            let basic = format!("Basic {}", server.invite);
+            call.header("authorization", &basic).body(rest)
+        }
+    };
     let answer = server.runtime.block_on(async { call.await });
     let status = answer.status.as_u16();
     assert!(matches!(status, 200 | 400..500), "{status}");

@@ -259,6 +259,11 @@ impl LogNames {
                 kind: "mtls_certificate".into(),
                 ..AuditActor::default()
             },
+            Actor::Invite(id) => AuditActor {
+                id: Some(Id(*id.as_bytes())),
+                kind: "invite".into(),
+                ..AuditActor::default()
+            },
         };
         AuditActor {
             ip_address: entry.by.address.map(|address| address.to_string().into()),

@@ -6,7 +6,8 @@
 //! repeated requests, 1420 to 1449 about certificate requests, 1450 to 1469 about uploaded
 //! certificates, 1480 to 1486 about hostnames, 1500 to 1514 about imported CAs, 1520 to 1523 about
 //! enforcement points, 1530 to 1536 about searches, 1540 to 1542 about issuance rules and the last
-//! token, 1550 to 1556 about states of CAs, and 1560 to 1567 about adopted certificates.
+//! token, 1550 to 1556 about states of CAs, 1560 to 1567 about adopted certificates, and 1570 to
+//! 1572 about invites.
 
 use http::StatusCode;
 
@@ -28,7 +29,7 @@ impl Code {
 pub(crate) const fn page(number: u32) -> &'static str {
     match number {
         1420..=1449 => "errors-csr.md",
-        1450..=1529 | 1550..=1579 => "errors-ca.md",
+        1450..=1529 | 1550..=1569 => "errors-ca.md",
         _ => "errors.md",
     }
 }
@@ -427,6 +428,16 @@ codes! {
     ADOPTIONS_COUNT = 1567 [BAD_REQUEST]
         "a request has no certificate to adopt, or more than 1,000"
         => "split it";
+    INVITE_NOT_FOUND = 1570 [NOT_FOUND]
+        "the zone has no invite with this ID"
+        => "list the invites of the zone";
+    INVITES_MAX = 1571 [FORBIDDEN]
+        "the zone has the largest number of invites, and none has expired"
+        => "wait until one has";
+    INVITE_TOKEN_RULES = 1572 [FORBIDDEN]
+        "the token has issuance rules of its own, which do not apply to the certificates of an \
+         invite"
+        => "use a token without them, and set the rules of the zone";
     INVALID_HEADERS = 6003 [BAD_REQUEST]
         "a header is malformed"
         => "see the code in `error_chain`";
@@ -555,6 +566,7 @@ fails again.
                 ("Client certificates", &[1400..=1419]),
                 ("Filtered lists and summaries", &[1530..=1539]),
                 ("Issuance rules and the last token", &[1540..=1549]),
+                ("Invites", &[1570..=1579]),
                 ("All requests", &[6000..=u32::MAX]),
             ],
         },

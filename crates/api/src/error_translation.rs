@@ -4,8 +4,8 @@ use certgate_model::RuleName;
 use certgate_pki::{AdoptError, ChainError, CsrError, ImportError, PathError, PrivateKeyError};
 use certgate_service::{
     AccessError, AdoptionError, AdoptionLineError, AuthorityError, EnforcementPointError, Fault,
-    HostnameFault, HostnamesError, IssueError, MtlsCertificateError, RevocationError, TenantError,
-    TokenError,
+    HostnameFault, HostnamesError, InviteError, IssueError, MtlsCertificateError, RevocationError,
+    TenantError, TokenError,
 };
 use certgate_store::StoreError;
 
@@ -89,7 +89,9 @@ impl From<IssueError> for ApiError {
             // Only clients that enrol renew certificates.
             IssueError::OtherSubject
             | IssueError::OtherName { .. }
+            | IssueError::NotInvitedName { .. }
             | IssueError::FurtherName { .. }
+            | IssueError::NotInvited(_)
             | IssueError::NotRenewed(_) => Self::internal(message),
             IssueError::NoZone => Self::no_tenant(),
             IssueError::KeyReused(_) => Self::new(code::IDEMPOTENCY_KEY_REUSED, message),
@@ -99,6 +101,28 @@ impl From<IssueError> for ApiError {
                 ..
             } => Self::in_doubt(message, text, is_repeatable),
             IssueError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<InviteError> for ApiError {
+    fn from(error: InviteError) -> Self {
+        let message = error.to_string();
+        match error {
+            InviteError::Invalid { pointer, .. } => Self::member(pointer, message),
+            InviteError::Issue(IssueError::Rule { rule, .. }) => {
+                let pointer = match rule {
+                    RuleName::MaxLifetime => "/lifetime",
+                    _ => "/name",
+                };
+                Self::new(code::ISSUANCE_RULE, message).at(pointer)
+            }
+            InviteError::Issue(error) => error.into(),
+            InviteError::TokenRules => Self::new(code::INVITE_TOKEN_RULES, message),
+            InviteError::TooMany { .. } => Self::new(code::INVITES_MAX, message),
+            InviteError::NotFound => Self::new(code::INVITE_NOT_FOUND, message),
+            InviteError::NoZone => Self::no_tenant(),
+            InviteError::Fault(fault) => fault.into(),
         }
     }
 }

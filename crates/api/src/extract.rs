@@ -8,10 +8,10 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts, Path};
 use certgate_service::{
     AccessError, AccountScope, AuthorityError, Caller, Credential, DeletePoints,
-    EnforcementPointError, IdempotencyKey, Permission, Secret, UserScope, ZoneScope,
+    EnforcementPointError, IdempotencyKey, InviteError, Permission, Secret, UserScope, ZoneScope,
 };
 use certgate_wire::{
-    AccountPath, AccountTokenPath, ClientCertificatePath, EnforcementPointPath,
+    AccountPath, AccountTokenPath, ClientCertificatePath, EnforcementPointPath, InvitePath,
     ManagedAuthorityPath, ManagedAuthorityRequestPath, MembershipPath, MtlsCertificatePath,
     TokenPath, ZonePath,
 };
@@ -226,6 +226,7 @@ paths! {
     ClientCertificatePath => |_| ApiError::certificate_not_found();
     MtlsCertificatePath => |_| ApiError::mtls_certificate_not_found();
     EnforcementPointPath => |_| EnforcementPointError::NotFound.into();
+    InvitePath => |_| InviteError::NotFound.into();
     ManagedAuthorityPath => |_| AuthorityError::NotFound { what: "managed CA" }.into();
     ManagedAuthorityRequestPath => |_| AuthorityError::NotFound { what: "request" }.into();
     TokenPath => no_route;

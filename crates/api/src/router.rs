@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::middleware::RequestLayer;
 use crate::routes::{
     account_tokens, accounts, adoption, api_key, audit, audit_logs, certificate_history,
-    client_certificates, enforcement_points, enforcement_view, est, hostname_associations,
+    client_certificates, enforcement_points, enforcement_view, est, hostname_associations, invites,
     issuance_rules, managed_authorities, managed_authority_requests, memberships,
     mtls_certificates, operations, permissions, publication, revocation_feed, summary, tokens,
     user, zones,
@@ -109,6 +109,8 @@ fn documented() -> OpenApiRouter<Api> {
         ))
         .routes(routes!(certificate_history::get))
         .routes(routes!(summary::get))
+        .routes(routes!(invites::list, invites::create))
+        .routes(routes!(invites::get, invites::withdraw))
         .routes(routes!(
             hostname_associations::list,
             hostname_associations::replace

@@ -95,6 +95,10 @@ pub struct ApiParts {
     pub connections_max: usize,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
+    /// The base of the links of invites, without a slash at the end.
+    pub invite_url: Option<String>,
+    /// The address under which clients reach enrolment, without a slash at the end.
+    pub enrol_url: Option<String>,
     /// The documentation to which errors refer.
     pub documentation: Documentation,
 }

@@ -2,7 +2,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::{
-    AccountId, CertificateId, Direction, Hex, MtlsCertificateId, Timestamp, TokenId, UserId, ZoneId,
+    AccountId, CertificateId, Direction, Hex, InviteId, MtlsCertificateId, Timestamp, TokenId,
+    UserId, ZoneId,
 };
 
 /// The actor of a change.
@@ -20,10 +21,12 @@ pub enum Actor {
     Certificate(CertificateId),
     /// The holder of a certificate of this uploaded CA, who enrols.
     TrustedCa(MtlsCertificateId),
+    /// The holder of this invite, who enrols.
+    Invite(InviteId),
 }
 
 impl Actor {
-    /// The stored form, by which queries filter: 0 to 5, and the ID. The server and an
+    /// The stored form, by which queries filter: 0 to 6, and the ID. The server and an
     /// operator without a token have no ID.
     pub const fn code(&self) -> (u8, Option<&[u8; 16]>) {
         match self {
@@ -33,6 +36,7 @@ impl Actor {
             Self::Offline => (3, None),
             Self::Certificate(id) => (4, Some(id.as_bytes())),
             Self::TrustedCa(id) => (5, Some(id.as_bytes())),
+            Self::Invite(id) => (6, Some(id.as_bytes())),
         }
     }
 
@@ -45,13 +49,14 @@ impl Actor {
             (3, None) => Some(Self::Offline),
             (4, Some(id)) => Some(Self::Certificate(CertificateId::from_bytes(id))),
             (5, Some(id)) => Some(Self::TrustedCa(MtlsCertificateId::from_bytes(id))),
+            (6, Some(id)) => Some(Self::Invite(InviteId::from_bytes(id))),
             _ => None,
         }
     }
 }
 
-/// Writes `token:`, `api_key:`, `certificate:` or `mtls_certificate:` and the ID, `system` or
-/// `offline`.
+/// Writes `token:`, `api_key:`, `certificate:`, `mtls_certificate:` or `invite:` and the ID,
+/// `system` or `offline`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -61,6 +66,7 @@ impl fmt::Display for Actor {
             Self::Offline => f.write_str("offline"),
             Self::Certificate(id) => write!(f, "certificate:{id}"),
             Self::TrustedCa(id) => write!(f, "mtls_certificate:{id}"),
+            Self::Invite(id) => write!(f, "invite:{id}"),
         }
     }
 }
@@ -169,6 +175,8 @@ named_codes!(
         ApiKey = 8, "api_key";
         /// A user.
         User = 9, "user";
+        /// An invite.
+        Invite = 10, "invite";
     }
 );
 
@@ -378,6 +386,7 @@ mod tests {
             Actor::ApiKey(UserId::from_bytes([2; 16])),
             Actor::System,
             Actor::Offline,
+            Actor::Invite(InviteId::from_bytes([3; 16])),
         ] {
             let (kind, id) = actor.code();
             assert_eq!(Actor::from_code(kind, id.copied()), Some(actor));

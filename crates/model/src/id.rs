@@ -96,6 +96,10 @@ hex_id!(
     /// The ID of a user.
     UserId
 );
+hex_id!(
+    /// The ID of an invite, which is not its secret.
+    InviteId
+);
 
 uuid_id!(
     /// The ID of a managed or imported CA, written as a UUID of 36 characters.

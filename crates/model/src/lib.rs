@@ -11,6 +11,7 @@ mod enforcement_point;
 mod hex;
 mod history;
 mod id;
+mod invite;
 mod issuance_rules;
 mod lifetime;
 mod lock;
@@ -50,9 +51,10 @@ pub use enforcement_point::{
 pub use hex::{Hex, read_hex};
 pub use history::{HistoryEntry, HistoryEvent, Indexed};
 pub use id::{
-    AccountId, AuthorityId, CertificateId, EnforcementPointId, MtlsCertificateId, ParseIdError,
-    TokenId, UserId, ZoneId,
+    AccountId, AuthorityId, CertificateId, EnforcementPointId, InviteId, MtlsCertificateId,
+    ParseIdError, TokenId, UserId, ZoneId,
 };
+pub use invite::{Device, InviteRecord, InviteState, UnknownDevice};
 pub use issuance_rules::{
     AlternativeName, AlternativeNameRules, BeyondRules, BrokenRule, Counted, EnrolmentRules,
     IssuanceRules, KeyType, NamePattern, PATTERN_CHARS_MAX, PatternError, RequestedCertificate,

@@ -4,10 +4,11 @@ use std::ops::Range;
 use certgate_model::{AlternativeName, KeyType, SubjectFields};
 
 use crate::csr_error::{CSR_BYTES_MAX, CsrError};
+use crate::oid;
 use crate::public_key::{PublicKey, with_rsa_parameters};
 use crate::request_text::request_octets;
 use crate::requested_names::requested_names;
-use crate::subject::{read_name, refuse_controls};
+use crate::subject::{NewAttribute, read_name, refuse_controls, write_name};
 use crate::tlv::{self, Cursor, tag};
 
 /// A checked certificate signing request (RFC 2986). The policy accepts its key, and its signature
@@ -16,6 +17,8 @@ use crate::tlv::{self, Cursor, tag};
 pub struct CheckedCsr {
     der: Vec<u8>,
     subject: Range<usize>,
+    /// The Name of the certificate, if the request leaves its subject empty and is given one.
+    given_subject: Option<Vec<u8>>,
     spki: Range<usize>,
     /// The SubjectPublicKeyInfo of an RSA key whose parameters the request leaves out.
     completed_spki: Option<Vec<u8>>,
@@ -33,9 +36,29 @@ impl CheckedCsr {
         &self.fields
     }
 
-    /// The subject, a Name in DER, byte for byte as in the request.
+    /// The subject, a Name in DER, byte for byte as in the request, unless it was empty there and
+    /// [`CheckedCsr::or_named`] gave another.
     pub fn subject_der(&self) -> &[u8] {
-        &self.der[self.subject.clone()]
+        match &self.given_subject {
+            Some(given) => given,
+            None => &self.der[self.subject.clone()],
+        }
+    }
+
+    /// Returns the request with this common name as its subject, if its own subject is empty.
+    /// The caller decides the name: the client has not signed it.
+    #[must_use]
+    pub fn or_named(mut self, common_name: &str) -> Self {
+        if self.is_subject_empty() {
+            let mut name = Vec::new();
+            write_name(
+                &mut name,
+                &[NewAttribute::utf8(oid::COMMON_NAME, common_name)],
+            );
+            self.given_subject = Some(name);
+            common_name.clone_into(&mut self.fields.common_name);
+        }
+        self
     }
 
     /// The SubjectPublicKeyInfo in DER, byte for byte as in the request, except that the parameters
@@ -123,6 +146,7 @@ pub(crate) fn read_verified(text: &str) -> Result<CheckedCsr, CsrError> {
     };
     Ok(CheckedCsr {
         subject,
+        given_subject: None,
         spki,
         completed_spki: with_rsa_parameters(info.spki.raw),
         fields,

@@ -28,6 +28,15 @@ impl CheckedCsr {
     }
 }
 
+impl CheckedCsr {
+    /// Returns true if the subject is this common name, and nothing else.
+    pub fn is_only(&self, common_name: &str) -> bool {
+        let requested = self.requested(0);
+        requested.attributes == [SubjectAttribute::of_oid(oid::dotted(oid::COMMON_NAME))]
+            && requested.common_names == [common_name]
+    }
+}
+
 fn read_subject(subject: &[u8], requested: &mut RequestedCertificate) -> Result<(), NotDer> {
     let mut rdns = Cursor::new(subject).inside(tag::SEQUENCE)?;
     while !rdns.is_empty() {

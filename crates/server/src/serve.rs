@@ -196,7 +196,12 @@ async fn serve(
     let connections = descriptors::connections(config.connections_max.get(), listeners);
     let tasks = supervisor.tasks();
     let tls = identities.clone();
-    let api = Api::new(parts(config, &service, metrics, tasks, tls, connections));
+    let (enrolment, enrolment_address) = enrolment.unzip();
+    let enrol_url = enrol_url(config, enrolment_address);
+    let api = Api::new(ApiParts {
+        enrol_url,
+        ..parts(config, &service, metrics, tasks, tls, connections)
+    });
     let limits = Limits {
         connections,
         idle_timeout: config.request_timeout,
@@ -215,7 +220,6 @@ async fn serve(
     let management = start(names::MANAGEMENT, management, tls, router);
     let responder = certgate_api::responder(api.clone());
     let public = start(names::PUBLIC, public, None, responder);
-    let (enrolment, enrolment_address) = enrolment.unzip();
     let tls = identities.enrolment.as_ref();
     let enrolment = enrolment.zip(tls).map(|(socket, tls)| {
         let router = certgate_api::enrolment(api);
@@ -305,8 +309,16 @@ fn parts(
         request_timeout: config.request_timeout,
         connections_max,
         trusted_proxies: config.trusted_proxies.clone(),
+        invite_url: config.invite_url.clone(),
+        enrol_url: None,
         documentation: config.documentation(),
     }
+}
+
+/// Returns the address under which clients reach enrolment.
+fn enrol_url(config: &Config, bound: Option<SocketAddr>) -> Option<String> {
+    let given = config.enrolment.as_ref()?.url.clone();
+    given.or_else(|| bound.map(|address| format!("https://{address}")))
 }
 
 /// Starts the task for `certgate token create --offline`. The server also works without it.

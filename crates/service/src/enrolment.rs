@@ -121,7 +121,9 @@ impl Enrolment {
         let store = &self.environment.store;
         if let Some(refused) = store.renewal_refused(zone.id, renewal, now).await? {
             let repeated = match refused {
-                RenewalRefused::Replaced { by, .. } => self.repeated(&zone, by, &csr).await?,
+                RenewalRefused::Replaced { by, .. } => {
+                    issued_for_key(&self.issuing, &zone, &[by], &csr).await?
+                }
                 _ => None,
             };
             return repeated.ok_or(IssueError::NotRenewed(refused).into());
@@ -196,10 +198,9 @@ impl Enrolment {
         }
 
         // 2. The client gets the same name.
-        let lifetime = rules.lifetime.map(|lifetime| lifetime.seconds().into());
         let enrolling = Enrolling {
             csr,
-            seconds: lifetime.unwrap_or(ENROLLED_DAYS * SECONDS_PER_DAY),
+            seconds: default_seconds(&zone),
             renewed: None,
             name: Some(name),
             basis: Basis::Permission,
@@ -213,25 +214,6 @@ impl Enrolment {
         let issued = self.issuing.enrol(enrolling).await?;
         measures::enrolled("trusted_ca");
         Ok(issued)
-    }
-
-    /// Returns the certificate that replaced another, if it has the key of this CSR: then an earlier
-    /// request had the same one.
-    async fn repeated(
-        &self,
-        zone: &ZoneRecord,
-        id: CertificateId,
-        csr: &str,
-    ) -> Result<Option<Issued>, EnrolError> {
-        let successor = self.environment.store.certificate(zone.id, id).await?;
-        let Some(successor) = successor.filter(|one| !is_revoked(one.status)) else {
-            return Ok(None);
-        };
-        let csr = self.issuing.read(zone.account, csr).await?;
-        Ok((csr.ski() == successor.ski).then(|| Issued {
-            certificate: Arc::new(successor),
-            remarks: CsrRemarks::default(),
-        }))
     }
 
     /// Returns the certificate of a zone with these octets. Its status is that of this moment.
@@ -260,6 +242,44 @@ fn enrolment_rules(zone: &ZoneRecord) -> EnrolmentRules {
         StoredRules::Known(rules) => rules.enrolment.clone(),
         StoredRules::Absent | StoredRules::Corrupt(_) => EnrolmentRules::default(),
     }
+}
+
+/// Returns the lifetime of the first certificate of a client that names none, in seconds.
+pub(crate) fn default_seconds(zone: &ZoneRecord) -> i64 {
+    let lifetime = enrolment_rules(zone).lifetime;
+    lifetime.map_or(ENROLLED_DAYS * SECONDS_PER_DAY, |lifetime| {
+        lifetime.seconds().into()
+    })
+}
+
+/// Returns one of these certificates, if it has the key of this CSR: then an earlier request had
+/// the same one.
+pub(crate) async fn issued_for_key(
+    issuing: &Issuing,
+    zone: &ZoneRecord,
+    ids: &[CertificateId],
+    csr: &str,
+) -> Result<Option<Issued>, EnrolError> {
+    let store = &issuing.environment.store;
+    let mut key = None;
+    for id in ids {
+        let issued = store.certificate(zone.id, *id).await?;
+        let Some(issued) = issued.filter(|one| !is_revoked(one.status)) else {
+            continue;
+        };
+        let known = match key {
+            Some(known) => known,
+            None => issuing.read(zone.account, csr).await?.ski(),
+        };
+        if known == issued.ski {
+            return Ok(Some(Issued {
+                certificate: Arc::new(issued),
+                remarks: CsrRemarks::default(),
+            }));
+        }
+        key = Some(known);
+    }
+    Ok(None)
 }
 
 fn is_revoked(status: Status) -> bool {

@@ -1,10 +1,10 @@
 //! Errors, named by the receiver's possible reaction. Their translation to HTTP is in the API.
 
 use certgate_model::{
-    AuthorityId, CertificateId, MtlsCertificateId, RuleName, Status, Timestamp, Totals,
+    AuthorityId, CertificateId, InviteState, MtlsCertificateId, RuleName, Status, Timestamp, Totals,
 };
 use certgate_pki::{AdoptError, ChainError, CsrError, ImportError, PathError, PrivateKeyError};
-use certgate_store::{RenewalRefused, StoreError};
+use certgate_store::{InviteRefused, RenewalRefused, StoreError};
 
 /// A fault of the server, not of the caller.
 #[derive(Debug, thiserror::Error)]
@@ -381,10 +381,19 @@ pub enum IssueError {
         /// The name.
         name: String,
     },
-    /// The certificate to renew lacks a name of the CSR.
+    /// The subject of the CSR is not the name of the invite.
     #[error(
-        "the CSR asks for {name}, which the certificate to renew does not have: leave it out, or \
-         enrol anew"
+        "the subject of the CSR is not CN={name}, the name in the invite: use that one and no \
+         other attribute, or an empty subject"
+    )]
+    NotInvitedName {
+        /// The name.
+        name: String,
+    },
+    /// The certificate to renew, or the invite, lacks a name of the CSR.
+    #[error(
+        "the CSR asks for {name}, which the certificate to renew, or the invite, does not have: \
+         leave it out, or enrol anew"
     )]
     FurtherName {
         /// The name.
@@ -393,6 +402,9 @@ pub enum IssueError {
     /// The certificate cannot be renewed.
     #[error("{}", not_renewed(.0))]
     NotRenewed(RenewalRefused),
+    /// The invite does not permit the certificate.
+    #[error("{}", not_invited(*.0))]
+    NotInvited(InviteRefused),
     /// The store became unreachable while it recorded the certificate under this ID.
     #[error(
         "the database became unreachable while it recorded the certificate {id}, which may \
@@ -440,6 +452,71 @@ fn not_renewed(refused: &RenewalRefused) -> String {
     }
 }
 
+/// Says why an invite cannot be used.
+fn not_invited(refused: InviteRefused) -> &'static str {
+    match refused {
+        InviteRefused::NotFound | InviteRefused::NotOpen(InviteState::Open) => {
+            "the zone has no such invite: check the link, or ask its sender for a new one"
+        }
+        InviteRefused::NotOpen(InviteState::Used) => {
+            "the invite was used before: ask its sender for a new one"
+        }
+        InviteRefused::NotOpen(InviteState::Withdrawn) => {
+            "the invite was withdrawn: ask its sender for a new one"
+        }
+        InviteRefused::NotOpen(InviteState::Locked) => {
+            "the invite is locked, because too many wrong secrets were sent for it: ask its sender \
+             for a new one"
+        }
+        InviteRefused::NotOpen(InviteState::Expired) => {
+            "the invite has expired: ask its sender for a new one"
+        }
+    }
+}
+
+/// Reasons not to create or withdraw an invite.
+#[derive(Debug, thiserror::Error)]
+pub enum InviteError {
+    /// A member of the invite is not acceptable.
+    #[error("{reason}")]
+    Invalid {
+        /// The member, as a JSON pointer.
+        pointer: &'static str,
+        /// The problem and the remedy.
+        reason: String,
+    },
+    /// The rules of the zone do not permit a certificate of the invite.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// The caller's token has issuance rules.
+    #[error(
+        "the token has issuance rules of its own, which do not apply to the certificates of an \
+         invite: use a token without them, and set the rules of the zone"
+    )]
+    TokenRules,
+    /// The zone has the maximum number of invites.
+    #[error("the zone has {max} invites, the maximum, and none has expired: wait until one has")]
+    TooMany {
+        /// The maximum.
+        max: u64,
+    },
+    /// The zone has no such invite.
+    #[error("the zone has no invite with this ID: list the invites of the zone")]
+    NotFound,
+    /// The zone was deleted meanwhile.
+    #[error("the zone does not exist any more")]
+    NoZone,
+    /// A fault of the server.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl From<StoreError> for InviteError {
+    fn from(error: StoreError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
 /// Reasons not to let a client enrol. Nothing is issued.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolError {
@@ -479,6 +556,17 @@ pub enum EnrolError {
         to: Timestamp,
         /// The time of the server.
         now: Timestamp,
+    },
+    /// No invite has this ID and this secret.
+    #[error(
+        "no invite has this ID and this secret: copy the whole link, or ask its sender for another"
+    )]
+    NoInvite,
+    /// Too many wrong secrets came from the address.
+    #[error("too many wrong secrets came from this address: wait as long as retry-after says")]
+    TooManyGuesses {
+        /// Seconds until the next try.
+        retry_after_seconds: u32,
     },
     /// The certificate cannot be issued.
     #[error(transparent)]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use certgate_model::{
-    AlternativeName, AlternativeNameRules, By, IssuanceRules, Lifetime, RuleName, StoredRules,
-    TokenRecord, ZoneRecord,
+    AlternativeName, AlternativeNameRules, By, IssuanceRules, KeyType, Lifetime,
+    RequestedCertificate, RuleName, StoredRules, SubjectAttribute, TokenRecord, ZoneRecord,
 };
 use certgate_pki::CheckedCsr;
 use certgate_store::{Basis, CountedLimits, DayLimit};
@@ -140,6 +140,33 @@ impl AppliedRules {
             }
             _ => Ok(names),
         }
+    }
+
+    /// Checks the name and the lifetime of an invite, before a client uses it.
+    pub fn check_invited(
+        &self,
+        common_name: &str,
+        lifetime: Option<Lifetime>,
+    ) -> Result<(), IssueError> {
+        for own in self.each() {
+            let common_name_oid = SubjectAttribute::COMMON_NAME_OID.to_owned();
+            let request = RequestedCertificate {
+                common_names: vec![common_name.to_owned()],
+                attributes: vec![SubjectAttribute::of_oid(common_name_oid)],
+                // The holder chooses a key that the rules permit.
+                key: own
+                    .rules
+                    .key_types
+                    .first()
+                    .copied()
+                    .unwrap_or(KeyType::P256),
+                days: lifetime.map_or(1, Lifetime::days_begun),
+                alternative_names: Vec::new(),
+            };
+            let checked = own.rules.check(&request);
+            checked.map_err(|broken| own.broken(broken.rule, broken.reason))?;
+        }
+        Ok(())
     }
 
     /// Returns the limits that the store checks when it records the certificate. A renewal adds no

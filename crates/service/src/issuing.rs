@@ -110,7 +110,8 @@ enum Right {
         seconds: i64,
         /// The certificate that the client renews, if it does.
         renewed: Option<Arc<CertificateRecord>>,
-        /// The only common name that the CSR may have, if another certificate gives it.
+        /// The only common name that the CSR may have, if another certificate or an invite gives
+        /// it.
         name: Option<String>,
         basis: Basis,
     },
@@ -119,7 +120,7 @@ enum Right {
 impl Right {
     fn replaced(&self) -> Option<CertificateId> {
         match self.basis() {
-            Basis::Permission => None,
+            Basis::Permission | Basis::Invite(_) => None,
             Basis::Renewal(renewal) => Some(renewal.replaced),
         }
     }
@@ -131,16 +132,47 @@ impl Right {
         }
     }
 
+    /// Gives a request the name of the invite, if the subject of the request is empty.
+    fn named(&self, csr: CheckedCsr) -> CheckedCsr {
+        match self {
+            Self::Enrolment {
+                basis: Basis::Invite(_),
+                name: Some(name),
+                ..
+            } => csr.or_named(name),
+            _ => csr,
+        }
+    }
+
     /// Checks a request against the certificate that it renews (RFC 7030 §4.2.2): it has the same
-    /// subject, and its certificate would have no further names.
+    /// subject, and its certificate would have no further names. The certificate of an invite has
+    /// nothing but its common name, because other attributes and names could be those of other
+    /// people.
     fn check(&self, csr: &CheckedCsr, names: &[AlternativeName]) -> Result<(), IssueError> {
-        let Self::Enrolment { renewed, name, .. } = self else {
+        let Self::Enrolment {
+            renewed,
+            name,
+            basis,
+            ..
+        } = self
+        else {
             return Ok(());
         };
-        if let Some(name) = name
-            && csr.requested(0).common_names != [name.as_str()]
-        {
-            return Err(IssueError::OtherName { name: name.clone() });
+        let is_invited = matches!(basis, Basis::Invite(_));
+        let is_known_name = |known: &String| match is_invited {
+            true => csr.is_only(known),
+            false => csr.requested(0).common_names == [known.as_str()],
+        };
+        if let Some(name) = name.as_ref().filter(|name| !is_known_name(name)) {
+            let name = name.clone();
+            return Err(match is_invited {
+                true => IssueError::NotInvitedName { name },
+                false => IssueError::OtherName { name },
+            });
+        }
+        if let (true, Some(name)) = (is_invited, names.first()) {
+            let name = name.to_string();
+            return Err(IssueError::FurtherName { name });
         }
         let Some(renewed) = renewed else {
             return Ok(());
@@ -167,7 +199,7 @@ pub(crate) struct Enrolling {
     pub(crate) seconds: i64,
     /// The certificate that the client renews, if it does.
     pub(crate) renewed: Option<Arc<CertificateRecord>>,
-    /// The only common name that the CSR may have, if another certificate gives it.
+    /// The only common name that the CSR may have, if another certificate or an invite gives it.
     pub(crate) name: Option<String>,
     pub(crate) basis: Basis,
     pub(crate) by: By,
@@ -380,6 +412,7 @@ impl Issuing {
                 Err(Fault::Unavailable(text.to_owned()).into())
             }
             CertificateRecorded::NotReplaced(refused) => Err(IssueError::NotRenewed(refused)),
+            CertificateRecorded::NotInvited(refused) => Err(IssueError::NotInvited(refused)),
             // The same request arrived twice at the same time.
             CertificateRecorded::Exists if order.is_repeatable => {
                 let earlier = self.earlier(order).await?.ok_or(IssueError::NoZone)?;
@@ -574,6 +607,7 @@ fn signing(
         let Some(checked) = read_csr_of_known_key(&order.csr)? else {
             return Ok(None);
         };
+        let checked = order.right.named(checked);
         if ca.issuer.has_name_of(&checked) {
             return Err(IssueError::NameOfIssuer);
         }

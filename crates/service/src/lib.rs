@@ -15,10 +15,12 @@ mod environment;
 mod error;
 mod feed;
 mod generated_secret;
+mod guesses;
 mod hostnames;
 mod idempotency;
 mod indexing;
 mod installation;
+mod invites;
 mod issuance;
 mod issuer_names;
 mod issuers;
@@ -60,7 +62,7 @@ pub use access::{
 pub use adopting::{ADOPTIONS_MAX, Adopting, AdoptionLines};
 pub use api_keys::ApiKeys;
 pub use certgate_pki::expires_on as certificate_expires_on;
-pub use certgate_store::RenewalRefused;
+pub use certgate_store::{InviteRefused, RenewalRefused};
 pub use certificate_gauges::CertificateGauges;
 pub use enforcement_points::{
     DeletePoints, ENFORCEMENT_POINTS_MAX, EnforcementPointDraft, EnforcementPoints,
@@ -69,8 +71,8 @@ pub use enforcement_points::{
 pub use enrolment::Enrolment;
 pub use error::{
     AccessError, AdoptionError, AdoptionLineError, AuthorityError, EnforcementPointError,
-    EnrolError, Fault, HostnameFault, HostnamesError, IssueError, MtlsCertificateError,
-    RevocationError, TenantError, TokenError,
+    EnrolError, Fault, HostnameFault, HostnamesError, InviteError, IssueError,
+    MtlsCertificateError, RevocationError, TenantError, TokenError,
 };
 pub use feed::{CHANGES_MAX, Feed, RevocationChanges, RevokedCursor};
 pub use generated_secret::GeneratedSecret;
@@ -80,6 +82,9 @@ pub use indexing::Indexer;
 pub use installation::{
     EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, is_token_of, record_public_url,
     stored_public_url,
+};
+pub use invites::{
+    INVITE_SECONDS, INVITE_SECONDS_DEFAULT, INVITES_MAX, InviteDraft, Invites, PresentedInvite,
 };
 pub use issuers::AUTHORITY_VALIDITY_DAYS;
 pub use issuing::{CsrRemarks, IssueRequest, Issued, Issuing};

@@ -18,7 +18,7 @@ pub(crate) fn begin() {
 }
 
 /// The ways in which clients without a token get certificates.
-const ENROLLED: [&str; 2] = ["renewal", "trusted_ca"];
+const ENROLLED: [&str; 3] = ["invite", "renewal", "trusted_ca"];
 
 /// Counts a certificate of a client without a token.
 pub(crate) fn enrolled(by: &'static str) {

@@ -14,6 +14,7 @@ use crate::error::Fault;
 use crate::feed::Feed;
 use crate::hostnames::Hostnames;
 use crate::indexing::Indexer;
+use crate::invites::Invites;
 use crate::issuers::Issuers;
 use crate::issuing::Issuing;
 use crate::key_searches::KeySearches;
@@ -54,6 +55,8 @@ pub struct Service {
     pub issuing: Issuing,
     /// Enrolment and renewal of clients without a token.
     pub enrolment: Enrolment,
+    /// Invites, by which clients enrol.
+    pub invites: Invites,
     /// Recording of client certificates that were issued elsewhere.
     pub adopting: Adopting,
     /// Serial numbers as callers write them.
@@ -177,6 +180,7 @@ impl Service {
                 master_key,
             },
             enrolment: Enrolment::new(environment.clone(), issuing.clone()),
+            invites: Invites::new(issuing.clone()),
             issuing,
             adopting: Adopting {
                 environment: environment.clone(),

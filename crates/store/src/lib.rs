@@ -50,10 +50,10 @@ pub use outcomes::{
     AuthorityActivated, AuthorityPrepared, AuthorityReplaced, AuthorityRequested, AuthorityRetired,
     BackgroundJob, Basis, CertificateRecorded, Confirmation, CountedLimits, CrlContent, CrlState,
     DayLimit, Earlier, EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords,
-    HostnamesReplaced, Issued, LeaseHolder, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted,
-    MtlsCertificateRecorded, NEIGHBOURS_MAX, Neighbours, RecordedAnswer, RecordingLimits, Renewal,
-    RenewalRefused, ReplacedCertificate, RevokedPosition, Settled, StatusChange, ZoneDeleted,
-    ZoneRecorded,
+    HostnamesReplaced, InviteRecorded, InviteRefused, Issued, LeaseHolder,
+    MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, NEIGHBOURS_MAX,
+    Neighbours, RecordedAnswer, RecordingLimits, Renewal, RenewalRefused, ReplacedCertificate,
+    RevokedPosition, Settled, StatusChange, ZoneDeleted, ZoneRecorded,
 };
 pub use postgres::{
     MigrationBegun, PostgresError, PostgresInspector, PostgresOptions, PostgresStore, PostgresUrl,
@@ -66,16 +66,17 @@ pub use sqlite::{
 #[cfg(feature = "conformance")]
 pub use sqlite::{JournalRead, read_journal};
 pub use traits::{
-    Authorities, Certificates, CertificatesPart, EnforcementPoints, Leases, PART_OCTETS,
+    Authorities, Certificates, CertificatesPart, EnforcementPoints, Invites, Leases, PART_OCTETS,
     PART_RECORDS_MAX, ReadAudit, ReadAuthorities, ReadCertificates, ReadEnforcementPoints,
-    ReadRevocations, ReadStore, ReadTenants, Revocations, SearchIndexes, Store, Tenants,
+    ReadInvites, ReadRevocations, ReadStore, ReadTenants, Revocations, SearchIndexes, Store,
+    Tenants,
 };
 
 /// Every trait of the store, for callers that use a store by its own type.
 pub mod prelude {
     pub use crate::traits::{
-        Authorities, Certificates, EnforcementPoints, Leases, ReadAudit, ReadAuthorities,
-        ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore, ReadTenants,
-        Revocations, SearchIndexes, Store, Tenants,
+        Authorities, Certificates, EnforcementPoints, Invites, Leases, ReadAudit, ReadAuthorities,
+        ReadCertificates, ReadEnforcementPoints, ReadInvites, ReadRevocations, ReadStore,
+        ReadTenants, Revocations, SearchIndexes, Store, Tenants,
     };
 }

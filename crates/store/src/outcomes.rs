@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use certgate_model::{
     AccountId, AccountRecord, AuthorityId, CertificateId, CertificateRecord, CrlKind,
-    EnforcementPointRecord, Installation, MtlsCertificateId, MtlsCertificateRecord, Revocation,
-    RevocationReason, Status, Timestamp, TokenRecord, Totals, UserRecord, ZoneId, ZoneRecord,
+    EnforcementPointRecord, Installation, InviteId, InviteState, MtlsCertificateId,
+    MtlsCertificateRecord, Revocation, RevocationReason, Status, Timestamp, TokenRecord, Totals,
+    UserRecord, ZoneId, ZoneRecord,
 };
 
 use crate::StoreError;
@@ -80,6 +81,8 @@ pub enum Basis {
     Permission,
     /// The possession of the certificate that it replaces.
     Renewal(Renewal),
+    /// The possession of the secret of an invite. The certificate is one of its uses.
+    Invite(InviteId),
 }
 
 /// The replacement of a certificate with a newer one of its line.
@@ -118,6 +121,26 @@ pub enum RenewalRefused {
     TooOften,
 }
 
+/// The reason why a certificate cannot be issued for an invite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InviteRefused {
+    /// The zone has no such invite.
+    NotFound,
+    /// It is in this state.
+    NotOpen(InviteState),
+}
+
+/// The outcome for a new invite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InviteRecorded {
+    /// It is stored.
+    Recorded,
+    /// Its zone does not exist any more.
+    NoZone,
+    /// The zone has as many invites as it may, and none has expired.
+    TooMany,
+}
+
 /// A replaced certificate that is to be revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplacedCertificate {
@@ -153,6 +176,8 @@ pub enum CertificateRecorded {
     AuthorityNotActive,
     /// The certificate that it was to replace cannot be replaced.
     NotReplaced(RenewalRefused),
+    /// The invite for which it was to be issued does not permit it.
+    NotInvited(InviteRefused),
     /// A certificate with its ID exists. Only checked for IDs that are not time-ordered:
     /// time-ordered ones are random, so they do not repeat.
     Exists,

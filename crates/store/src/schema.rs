@@ -56,6 +56,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("schema/version_6.sqlite.sql"),
         postgres: include_str!("schema/version_6.postgres.sql"),
     },
+    Migration {
+        version: 7,
+        oldest: 5,
+        sqlite: include_str!("schema/version_7.sqlite.sql"),
+        postgres: include_str!("schema/version_7.postgres.sql"),
+    },
 ];
 
 /// One step from a version of the schema to the next.

@@ -10,9 +10,10 @@ use certgate_model::{
     CertificateId, CertificateRecord, CertificateSearch, CrlKind, CrlRecord, Direction,
     EnforcedCertificate, EnforcedConfiguration, Enforcement, EnforcementPointId,
     EnforcementPointRecord, Event, FollowedChange, HistoryEntry, Indexed, Installation,
-    InstallationSummary, MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome,
-    SerialNumber, Slice, StoredRules, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
-    UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord, ZoneSummary,
+    InstallationSummary, InviteId, InviteRecord, MtlsCertificateId, MtlsCertificateRecord, Page,
+    SearchOutcome, SerialNumber, Slice, StoredRules, Timestamp, TokenHash, TokenId, TokenRecord,
+    Totals, UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
+    ZoneSummary,
 };
 #[cfg(feature = "conformance")]
 use tokio::sync::OwnedSemaphorePermit;
@@ -21,28 +22,28 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::db::Transaction;
 use crate::index_work::Built;
 use crate::traits::{
-    Authorities, Certificates, EnforcementPoints, Leases, ReadAudit, ReadAuthorities,
-    ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore, ReadTenants, Revocations,
-    Store, Tenants,
+    Authorities, Certificates, EnforcementPoints, Invites, Leases, ReadAudit, ReadAuthorities,
+    ReadCertificates, ReadEnforcementPoints, ReadInvites, ReadRevocations, ReadStore, ReadTenants,
+    Revocations, Store, Tenants,
 };
 use crate::verbs::changes::RequestedChange;
 use crate::verbs::recording::{Circumstances, New};
 use crate::verbs::search::Asked as AskedSearch;
 use crate::verbs::{
     adopting, audit, authorities, authority_requests, authority_states, certificates,
-    configuration, crl, deleting, enforcement, history, hostnames, leases, mtls_certificates,
-    probes, public_url, replacements, revocations, search, settling, summary, tenant_changes,
-    tenants, tokens,
+    configuration, crl, deleting, enforcement, history, hostnames, invites, leases,
+    mtls_certificates, probes, public_url, replacements, revocations, search, settling, summary,
+    tenant_changes, tenants, tokens,
 };
 use crate::writes::{Answer, Asked, Call, Verb, Write};
 use crate::{
     AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, Adopted, Adoption, AgedCrls,
     AuthorityActivated, AuthorityPrepared, AuthorityReplaced, AuthorityRequested, AuthorityRetired,
     BackgroundJob, Basis, CertificatesPart, Confirmation, CrlContent, CrlState, Earlier,
-    EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued,
-    LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours, RecordedAnswer,
-    RecordingLimits, Renewal, RenewalRefused, ReplacedCertificate, RevokedPosition, SearchLimits,
-    Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
+    EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced,
+    InviteRecorded, Issued, LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded,
+    Neighbours, RecordedAnswer, RecordingLimits, Renewal, RenewalRefused, ReplacedCertificate,
+    RevokedPosition, SearchLimits, Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The instants that a read sees.
@@ -1119,6 +1120,53 @@ impl<E: Engine> EnforcementPoints for SqlStore<E> {
             Box::pin(enforcement::forget_silent(db, *at, *limit))
         })
         .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> ReadInvites for SqlStore<E> {
+    async fn invite(&self, id: InviteId) -> Result<Option<InviteRecord>, StoreError> {
+        self.read(Snapshot, id, |db, id| Box::pin(invites::invite(db, *id)))
+            .await
+    }
+
+    async fn invites(&self, zone: ZoneId, slice: Slice) -> Result<Page<InviteRecord>, StoreError> {
+        self.read(Snapshot, (zone, slice), |db, (zone, slice)| {
+            Box::pin(invites::page(db, *zone, *slice))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Invites for SqlStore<E> {
+    async fn record_invite(
+        &self,
+        invite: InviteRecord,
+        max: u64,
+        by: By,
+    ) -> Result<InviteRecorded, StoreError> {
+        self.write((invite, max, by), |db, (invite, max, by)| {
+            Box::pin(invites::record(db, invite, *max, by))
+        })
+        .await
+    }
+
+    async fn withdraw_invite(
+        &self,
+        zone: ZoneId,
+        id: InviteId,
+        by: By,
+    ) -> Result<Option<InviteRecord>, StoreError> {
+        self.write((zone, id, by), |db, (zone, id, by)| {
+            Box::pin(invites::withdraw(db, *zone, *id, by))
+        })
+        .await
+    }
+
+    async fn note_wrong_secret(&self, id: InviteId) -> Result<(), StoreError> {
+        self.write(id, |db, id| Box::pin(invites::note_wrong_secret(db, *id)))
+            .await
     }
 }
 

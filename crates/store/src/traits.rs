@@ -12,9 +12,10 @@ use certgate_model::{
     CertificateId, CertificateQuery, CertificateRecord, CertificateSearch, CrlKind, CrlRecord,
     Direction, EnforcedCertificate, EnforcedConfiguration, Enforcement, EnforcementPointId,
     EnforcementPointRecord, Event, FollowedChange, HistoryEntry, Indexed, Installation,
-    InstallationSummary, MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome,
-    SerialNumber, Slice, StoredRules, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
-    UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord, ZoneSummary,
+    InstallationSummary, InviteId, InviteRecord, MtlsCertificateId, MtlsCertificateRecord, Page,
+    SearchOutcome, SerialNumber, Slice, StoredRules, Timestamp, TokenHash, TokenId, TokenRecord,
+    Totals, UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
+    ZoneSummary,
 };
 use tokio::sync::oneshot;
 
@@ -25,9 +26,10 @@ use crate::{
     AuthorityActivated, AuthorityPrepared, AuthorityReplaced, AuthorityRequested, AuthorityRetired,
     BackgroundJob, Basis, CertificateRecorded, Confirmation, CrlContent, CrlState, Earlier,
     EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced,
-    IndexStep, IndexWork, Issued, LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded,
-    Neighbours, RecordedAnswer, RecordingLimits, Renewal, RenewalRefused, ReplacedCertificate,
-    RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
+    IndexStep, IndexWork, InviteRecorded, Issued, LeaseHolder, MtlsCertificateDeleted,
+    MtlsCertificateRecorded, Neighbours, RecordedAnswer, RecordingLimits, Renewal, RenewalRefused,
+    ReplacedCertificate, RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted,
+    ZoneRecorded,
 };
 
 /// Reads the installation, its user, accounts, zones and tokens.
@@ -157,6 +159,37 @@ pub trait Tenants: ReadTenants {
         hash: Option<TokenHash>,
         by: By,
     ) -> Result<bool, StoreError>;
+}
+
+/// Reads invites.
+#[async_trait]
+pub trait ReadInvites: Send + Sync {
+    /// Returns one invite, of any zone.
+    async fn invite(&self, id: InviteId) -> Result<Option<InviteRecord>, StoreError>;
+    /// Returns a page of the invites of a zone, newest first.
+    async fn invites(&self, zone: ZoneId, slice: Slice) -> Result<Page<InviteRecord>, StoreError>;
+}
+
+/// Changes them. [`Certificates::hand_over_certificate`] uses them.
+#[async_trait]
+pub trait Invites: ReadInvites {
+    /// Stores a new invite. If its zone has `max`, the one that expired first makes room.
+    async fn record_invite(
+        &self,
+        invite: InviteRecord,
+        max: u64,
+        by: By,
+    ) -> Result<InviteRecorded, StoreError>;
+    /// Withdraws an invite of a zone, unless it was used up, withdrawn or expired before; returns
+    /// it as it is then. `None`: the zone has no such invite.
+    async fn withdraw_invite(
+        &self,
+        zone: ZoneId,
+        id: InviteId,
+        by: By,
+    ) -> Result<Option<InviteRecord>, StoreError>;
+    /// Counts a wrong secret, up to the number that locks an invite.
+    async fn note_wrong_secret(&self, id: InviteId) -> Result<(), StoreError>;
 }
 
 /// Reads CAs, uploaded certificates, and the hostnames that they apply to.
@@ -696,6 +729,7 @@ pub trait ReadStore:
     + ReadCertificates
     + ReadRevocations
     + ReadEnforcementPoints
+    + ReadInvites
     + ReadAudit
 {
     /// Returns whether other processes may change the database. Nothing reports their changes here.
@@ -716,6 +750,7 @@ pub trait Store:
     + Certificates
     + Revocations
     + EnforcementPoints
+    + Invites
     + Leases
     + SearchIndexes
 {

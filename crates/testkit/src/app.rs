@@ -83,6 +83,8 @@ impl Installed {
             request_timeout: Duration::from_secs(30),
             connections_max: 4_096,
             trusted_proxies: TrustedProxies::default(),
+            invite_url: Some("https://invite.example".to_owned()),
+            enrol_url: Some("https://enrol.example".to_owned()),
             documentation: Documentation::default(),
         };
         change_api(&mut parts);

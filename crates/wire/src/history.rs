@@ -34,11 +34,12 @@ pub struct CertificateEvent<'a> {
 /// The caller of an event.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct EventActor<'a> {
-    /// `token`, `api_key`, `system` for the server itself, or `offline` for a command on the
-    /// server's machine.
+    /// `token`, `api_key`, `system` for the server itself, `offline` for a command on the server's
+    /// machine, or the credential of a client that enrolled: `certificate`, `mtls_certificate` (a
+    /// trusted CA) or `invite`.
     #[serde(rename = "type")]
     pub kind: Cow<'a, str>,
-    /// ID of the token, or of the user of the API key.
+    /// ID of the token, of the user of the API key, or of the credential.
     #[schema(required = true)]
     pub id: Option<Id>,
     /// The token's name now, or the e-mail address of the user; null for a deleted token.

@@ -14,6 +14,7 @@ mod enforcement_view;
 mod envelope;
 mod history;
 mod hostname_associations;
+mod invites;
 mod issuance_rules;
 mod managed_cas;
 mod mtls_certificates;
@@ -56,6 +57,7 @@ pub use envelope::{
 };
 pub use history::{CertificateEvent, EventActor};
 pub use hostname_associations::{HostnameAssociations, ReplaceHostnameAssociations};
+pub use invites::{CreateInvite, Invite, InviteCreator, NewInvite};
 pub use issuance_rules::{
     AlternativeNameSet, BeyondName, EnrolmentRuleSet, IssuanceRuleSet, KeyTypeName, LifetimeValue,
     NamePatternText, SubjectAttributeName,
@@ -63,7 +65,7 @@ pub use issuance_rules::{
 pub use managed_cas::{CaCrls, CaRequest, ChangeCaState, ManagedCa, NewCa, RequestCa, RotateCa};
 pub use mtls_certificates::{CreateMtlsCertificate, MtlsCertificate, MtlsCertificateAssociation};
 pub use paths::{
-    AccountPath, AccountTokenPath, ClientCertificatePath, EnforcementPointPath,
+    AccountPath, AccountTokenPath, ClientCertificatePath, EnforcementPointPath, InvitePath,
     ManagedAuthorityPath, ManagedAuthorityRequestPath, MembershipPath, MtlsCertificatePath,
     TokenPath, ZonePath,
 };
@@ -84,7 +86,8 @@ pub use tokens::{
 };
 pub use users::{Membership, MembershipPermissions, PermissionGrant, UpdateUser, User, UserApiKey};
 pub use words::{
-    AccountTypeName, CoverageName, EffectName, KeyAlgorithmName, ReasonName, SignatureName,
-    StatusName, TokenStateName, TokenStatus, WhenStaleName, ZoneTypeName,
+    AccountTypeName, CoverageName, DeviceName, EffectName, InviteStateName, KeyAlgorithmName,
+    ReasonName, SignatureName, StatusName, TokenStateName, TokenStatus, WhenStaleName,
+    ZoneTypeName,
 };
 pub use zones::{CreateZone, UpdateZone, Zone, ZoneMeta, ZoneOwner, ZonePlan};

@@ -77,6 +77,16 @@ pub struct TokenPath {
     pub token_id: Id,
 }
 
+/// `/zones/{zone_id}/invites/{invite_id}`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct InvitePath {
+    /// ID of the zone
+    pub zone_id: Id,
+    /// ID of the invite
+    pub invite_id: Id,
+}
+
 /// `/accounts/{account_id}/managed_authorities/{managed_authority_id}`
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]

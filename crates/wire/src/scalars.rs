@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use certgate_model::{
-    AccountId, AuthorityId, CertificateId, EnforcementPointId, Hex, MtlsCertificateId,
+    AccountId, AuthorityId, CertificateId, EnforcementPointId, Hex, InviteId, MtlsCertificateId,
     SECONDS_PER_DAY, SerialNumber, Timestamp, TokenId, UserId, ZoneId, read_hex,
 };
 use serde::de::{self, Deserializer, Unexpected, Visitor};
@@ -135,7 +135,7 @@ macro_rules! converts {
     };
 }
 
-converts!(Id: AccountId, CertificateId, EnforcementPointId, TokenId, UserId, ZoneId);
+converts!(Id: AccountId, CertificateId, EnforcementPointId, InviteId, TokenId, UserId, ZoneId);
 converts!(Uuid: AuthorityId, MtlsCertificateId);
 
 /// The ID of a managed CA or of an mTLS certificate: a UUID of 36 characters.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use certgate_model::{
-    AccountType, Coverage, KeyAlgorithm, RevocationReason, SignatureAlgorithm, Status, TokenState,
-    WhenStale, ZoneType,
+    AccountType, Coverage, Device, InviteState, KeyAlgorithm, RevocationReason, SignatureAlgorithm,
+    Status, TokenState, WhenStale, ZoneType,
 };
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize, Serializer};
@@ -101,6 +101,15 @@ words!(
     /// The behaviour of an enforcement point without contact with certgate: `refuse` refuses every
     /// client, `serve` continues with the last known state at one of its hosts at least.
     WhenStaleName(WhenStale)
+);
+
+words!(
+    /// A kind of device. `device` has no browser.
+    DeviceName(Device)
+);
+words!(
+    /// The state of an invite. Only `open` can be used. `locked`: too many wrong secrets were sent.
+    InviteStateName(InviteState)
 );
 
 /// The effect of a policy.

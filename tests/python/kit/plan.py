@@ -61,6 +61,7 @@ def objects(server: Server, csr: str, root: str) -> dict[str, Any]:
             f"/certgate/v1/accounts/{account}/enforcement_points", {"name": "edge"}
         ),
         "managed_authority_id": made(authorities, {"algorithm": "P-256"}),
+        "invite_id": made(f"/certgate/v1/zones/{zone}/invites", {"name": "device-1"}),
         "request_id": made(
             f"/certgate/v1/accounts/{account}/managed_authority_requests", {"algorithm": "P-256"}
         ),
@@ -94,6 +95,7 @@ def bodies(found: dict[str, Any], csr: str, leaf: str) -> dict[str, Any]:
         "AcknowledgeEpoch": {"epoch": 0},
         "CreateAccount": {"name": "generated", "type": "standard"},
         "CreateClientCertificate": {"csr": csr, "validity_days": 30},
+        "CreateInvite": {"name": "generated", "device": "iphone", "uses": 2},
         "CreateMtlsCertificate": {"certificates": leaf, "ca": True, "name": "generated"},
         "CreateToken": token,
         "CreateZone": {"name": "generated.example", "account": {"id": account}},

@@ -12,6 +12,10 @@ from kit.postgres import Node, Postgres
 SERVER, POINTS = "## Metrics\n", "## Metrics of enforcement points\n"
 
 
+# The ways in which clients without a token get certificates.
+ENROLLED_BY = ("invite", "renewal", "trusted_ca")
+
+
 def documented(heading: str) -> dict[str, tuple[str, set[str]]]:
     """Returns type and labels of each metric in the table of a section of the page."""
     section = MONITORING.read_text().split(heading, 1)[1].split("\n## ", 1)[0]
@@ -92,7 +96,7 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
         "certgate_check_problems": 0,
         "certgate_tls_certificate_expires_timestamp_seconds": 0,
         "certgate_enrol_tls_certificate_expires_timestamp_seconds": 0,
-        **{f'certgate_enrolled_total{{by="{by}"}}': 0 for by in ("renewal", "trusted_ca")},
+        **{f'certgate_enrolled_total{{by="{by}"}}': 0 for by in ENROLLED_BY},
         "certgate_log_lines_dropped_total": 0,
         "certgate_log_lines_limited_total": 0,
         **{f'certgate_connections_closed_total{{reason="{reason}"}}': 0 for reason in closed},

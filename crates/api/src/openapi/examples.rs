@@ -8,7 +8,7 @@ const ID: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 const UUID: &str = "b2134436-2555-4acf-be5b-26c48136575e";
 
 /// An operation that creates an object, and operations on the object with the parameter of its ID.
-const LINKS: [(&str, &str, &[&str]); 6] = [
+const LINKS: [(&str, &str, &[&str]); 7] = [
     (
         "client-certificate-for-a-zone-create-client-certificate",
         "client_certificate_id",
@@ -58,6 +58,11 @@ const LINKS: [(&str, &str, &[&str]); 6] = [
             "account-api-tokens-delete-token",
             "account-api-tokens-roll-token",
         ],
+    ),
+    (
+        "invites-create",
+        "invite_id",
+        &["invites-get", "invites-withdraw"],
     ),
 ];
 
@@ -175,6 +180,10 @@ fn of_requests() -> Vec<(&'static str, Value)> {
                 "csr": pem("CERTIFICATE REQUEST"),
                 "validity_days": 365,
             }),
+        ),
+        (
+            "CreateInvite",
+            json!({ "name": "anna", "device": "iphone", "lifetime": 7_776_000 }),
         ),
         ("ReactivateClientCertificate", json!({ "reactivate": true })),
         (

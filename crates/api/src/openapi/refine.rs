@@ -9,10 +9,14 @@ use super::words::lists;
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// The tags and their descriptions, in the order of the document.
-const TAGS: [(&str, &str); 12] = [
+const TAGS: [(&str, &str); 13] = [
     (
         "Client certificates",
         "Certificates of the devices and users of a zone",
+    ),
+    (
+        "Invites",
+        "Certificates for people and devices without a token",
     ),
     (
         "Hostname associations",

@@ -61,7 +61,15 @@ fn of_audit_logs() -> Vec<Words> {
         list(
             "AuditActorType",
             "The kind of the caller.",
-            vec!["user", "account", "system", "offline"],
+            vec![
+                "user",
+                "account",
+                "system",
+                "offline",
+                "certificate",
+                "mtls_certificate",
+                "invite",
+            ],
             &[("AuditActor", "type")],
             &[],
         ),
@@ -75,7 +83,15 @@ fn of_audit_logs() -> Vec<Words> {
         list(
             "EventActorType",
             "The kind of the caller.",
-            vec!["token", "api_key", "system", "offline"],
+            vec![
+                "token",
+                "api_key",
+                "system",
+                "offline",
+                "certificate",
+                "mtls_certificate",
+                "invite",
+            ],
             &[("EventActor", "type")],
             &[],
         ),

@@ -72,7 +72,8 @@ impl ActorNames {
                 | Actor::System
                 | Actor::Offline
                 | Actor::Certificate(_)
-                | Actor::TrustedCa(_) => {}
+                | Actor::TrustedCa(_)
+                | Actor::Invite(_) => {}
             }
         }
         Ok(names)
@@ -110,6 +111,7 @@ impl ActorNames {
             Actor::Offline => ("offline", None, None),
             Actor::Certificate(id) => ("certificate", Some(Id::from(id)), None),
             Actor::TrustedCa(id) => ("mtls_certificate", Some(Id(*id.as_bytes())), None),
+            Actor::Invite(id) => ("invite", Some(Id(*id.as_bytes())), None),
         };
         EventActor {
             kind: kind.into(),

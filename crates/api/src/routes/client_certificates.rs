@@ -241,7 +241,13 @@ fn revoked_before(earlier: &EarlierRevocation) -> String {
     let by = match by {
         Some(Actor::Token(id)) => format!(" by API token {id}"),
         Some(Actor::ApiKey(_)) => " by the API key".to_owned(),
-        Some(Actor::System | Actor::Offline | Actor::Certificate(_) | Actor::TrustedCa(_))
+        Some(
+            Actor::System
+            | Actor::Offline
+            | Actor::Certificate(_)
+            | Actor::TrustedCa(_)
+            | Actor::Invite(_),
+        )
         | None => String::new(),
     };
     let reason = reason.name();

@@ -11,10 +11,11 @@ use axum::response::{IntoResponse, Response};
 use base64ct::{Base64, Encoding};
 use certgate_model::{SECONDS_PER_DAY, StoredRules, Timestamp, ZoneRecord};
 use certgate_pki::certs_only;
-use certgate_service::{EnrolError, Fault, IssueError, Issued, RenewalRefused};
+use certgate_service::{EnrolError, Fault, IssueError, Issued, PresentedInvite, RenewalRefused};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
+use zeroize::Zeroizing;
 
 use crate::body::BODY_BYTES_MAX;
 use crate::error::ApiError;
@@ -47,9 +48,17 @@ impl FromRequestParts<Api> for Label {
     }
 }
 
+/// The longest user name and password of HTTP Basic in Base64, in octets: an invite has about 100.
+const PASSWORD_BYTES_MAX: usize = 1_024;
+
+/// Asks a client for a user name and password (RFC 7617 §2, RFC 7030 §3.2.3).
+const CHALLENGE: &str = "Basic realm=\"certgate invite\", charset=\"UTF-8\"";
+
 /// The client of a request.
 pub(crate) struct Client {
     certificate: Option<PeerCertificate>,
+    /// The value of `Authorization`.
+    authorization: Option<HeaderValue>,
     /// [`None`]: it is unknown.
     address: Option<IpAddr>,
 }
@@ -63,6 +72,7 @@ impl FromRequestParts<Api> for Client {
             peer.ok_or_else(|| ApiError::internal("the listener gave no address".to_owned()))?;
         Ok(Self {
             certificate: parts.extensions.get::<PeerCertificate>().cloned(),
+            authorization: parts.headers.get(header::AUTHORIZATION).cloned(),
             address: api.trusted_proxies.client_of(peer.0, &parts.headers),
         })
     }
@@ -73,6 +83,30 @@ impl Client {
     fn certificate(&self) -> Result<&[u8], EnrolError> {
         let chain = self.certificate.as_ref().and_then(|chain| chain.0.first());
         chain.map(Vec::as_slice).ok_or(EnrolError::NoCertificate)
+    }
+
+    /// Returns the user name and the password of HTTP Basic, with a colon between them (RFC 7617
+    /// §2), if the client sends them.
+    fn password(&self) -> Result<Option<Zeroizing<String>>, Refused> {
+        let value = self.authorization.as_ref();
+        let value = value.and_then(|value| value.to_str().ok());
+        let Some((scheme, encoded)) = value.and_then(|text| text.split_once(' ')) else {
+            return Ok(None);
+        };
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return Ok(None);
+        }
+        let read = || {
+            let encoded = Some(encoded.trim()).filter(|text| text.len() <= PASSWORD_BYTES_MAX)?;
+            let octets = Base64::decode_vec(encoded).ok()?;
+            let text = Zeroizing::new(String::from_utf8(octets).ok()?);
+            text.contains(':').then_some(text)
+        };
+        read().map(Some).ok_or_else(|| {
+            let text = "the authorization header is not HTTP Basic with the ID and the secret of \
+                        an invite";
+            Refused::new(StatusCode::UNAUTHORIZED, text)
+        })
     }
 }
 
@@ -98,20 +132,38 @@ pub(crate) async fn csr_attributes(Label(zone): Label) -> Response {
     }
 }
 
-/// Issues the first certificate of a client.
+/// Issues the first certificate of a client, which has an invite or a certificate of a trusted CA.
 pub(crate) async fn enrol(
     State(api): State<Api>,
     Label(zone): Label,
     client: Client,
     request: Request,
 ) -> Result<Response, Refused> {
-    let certificate = client.certificate()?;
-    let csr = csr_of(request).await?;
-    let enrolment = &api.service.enrolment;
-    let issued = enrolment.enrol_with_certificate(zone, certificate, csr, client.address);
-    let issued = issued
-        .await
-        .map_err(|error| Refused::from(error).deferred())?;
+    let service = &api.service;
+    let issued = match (client.password()?, client.certificate()) {
+        (Some(password), _) => {
+            let (id, secret) = password.split_once(':').unwrap_or_default();
+            let presented = PresentedInvite {
+                id,
+                secret,
+                from: client.address,
+            };
+            let csr = csr_of(request).await?;
+            service.invites.redeem(presented, Some(zone.id), csr).await
+        }
+        (None, Ok(certificate)) => {
+            let csr = csr_of(request).await?;
+            let enrolment = &service.enrolment;
+            let issued = enrolment.enrol_with_certificate(zone, certificate, csr, client.address);
+            issued.await
+        }
+        (None, Err(_)) => {
+            let text = "the client has neither an invite nor a certificate: send the ID and \
+                        the secret of an invite by HTTP Basic, or present one of a trusted CA";
+            return Err(Refused::new(StatusCode::UNAUTHORIZED, text));
+        }
+    };
+    let issued = issued.map_err(|error| Refused::from(error).deferred())?;
     Ok(issued_answer(&issued))
 }
 
@@ -240,6 +292,15 @@ impl From<EnrolError> for Refused {
         let text = error.to_string();
         let status = match error {
             EnrolError::NoZone => StatusCode::NOT_FOUND,
+            EnrolError::NoInvite => StatusCode::UNAUTHORIZED,
+            EnrolError::TooManyGuesses {
+                retry_after_seconds,
+            } => {
+                return Self {
+                    retry_after_seconds: Some(retry_after_seconds),
+                    ..Self::new(StatusCode::TOO_MANY_REQUESTS, text)
+                };
+            }
             EnrolError::NoCertificate
             | EnrolError::OtherCertificate
             | EnrolError::NotTrusted
@@ -249,11 +310,12 @@ impl From<EnrolError> for Refused {
             EnrolError::Issue(error) => match error {
                 IssueError::OtherSubject
                 | IssueError::OtherName { .. }
+                | IssueError::NotInvitedName { .. }
                 | IssueError::FurtherName { .. } => StatusCode::BAD_REQUEST,
                 IssueError::NotRenewed(
                     RenewalRefused::TooSoon { .. } | RenewalRefused::TooOften,
                 ) => StatusCode::TOO_MANY_REQUESTS,
-                IssueError::NotRenewed(_) => StatusCode::FORBIDDEN,
+                IssueError::NotRenewed(_) | IssueError::NotInvited(_) => StatusCode::FORBIDDEN,
                 IssueError::Busy { .. } => {
                     return ApiError::from(Fault::Unavailable(text)).into();
                 }
@@ -283,9 +345,13 @@ impl IntoResponse for Refused {
             Body::from(sentence(&self.text)),
         );
         *response.status_mut() = self.status;
+        let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_seconds {
-            let headers = response.headers_mut();
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static(CHALLENGE);
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Some(inside) = self.inside {
             response.extensions_mut().insert(*inside);

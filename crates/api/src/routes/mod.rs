@@ -12,6 +12,7 @@ pub(crate) mod enforcement_points;
 pub(crate) mod enforcement_view;
 pub(crate) mod est;
 pub(crate) mod hostname_associations;
+pub(crate) mod invites;
 pub(crate) mod issuance_rules;
 pub(crate) mod managed_authorities;
 pub(crate) mod managed_authority_requests;

@@ -62,6 +62,10 @@ pub const ROUTES: &[Route] = &[
     ("PUT", "/client/v4/zones/{zone_id}/certificate_authorities/hostname_associations", SSL_WRITE, SSL_READ, r#"{"hostnames":["a.example.com"]}"#, 200),
     ("GET", "/certgate/v1/zones/{zone_id}/issuance_rules", ZONE_READ, SSL_WRITE, NONE, 200),
     ("PUT", "/certgate/v1/zones/{zone_id}/issuance_rules", ZONE_WRITE, ZONE_READ, r#"{"max_lifetime":"8h"}"#, 200),
+    ("GET", "/certgate/v1/zones/{zone_id}/invites", READ, ISSUE, NONE, 200),
+    ("POST", "/certgate/v1/zones/{zone_id}/invites", ISSUE, READ, r#"{"name":"anna"}"#, 200),
+    ("GET", "/certgate/v1/zones/{zone_id}/invites/{invite_id}", READ, ISSUE, NONE, 200),
+    ("DELETE", "/certgate/v1/zones/{zone_id}/invites/{invite_id}", ISSUE, READ, NONE, 200),
     ("GET", "/client/v4/zones", ZONE_READ, SSL_WRITE, NONE, 200),
     ("POST", "/client/v4/zones", ZONE_WRITE, ZONE_READ, NEW_ZONE, 200),
     ("GET", "/client/v4/zones/{zone_id}", ZONE_READ, SSL_WRITE, NONE, 200),
@@ -339,6 +343,7 @@ async fn foreign_and_missing_objects_have_the_same_answer() {
                 .replace("{enforcement_point_id}", certificate)
                 .replace("{managed_authority_id}", certificate)
                 .replace("{request_id}", certificate)
+                .replace("{invite_id}", certificate)
                 .replace("{token_id}", token_id);
             apart_from_the_request_id(setting.call(method, &path, body).token(&token).await)
         };
@@ -347,6 +352,7 @@ async fn foreign_and_missing_objects_have_the_same_answer() {
             _ if path.contains("{enforcement_point_id}") => &setting.other_enforcement_point,
             _ if path.contains("{managed_authority_id}") => &setting.other_managed_authority,
             _ if path.contains("{request_id}") => &setting.other_request,
+            _ if path.contains("{invite_id}") => &setting.other_invite,
             _ => &setting.other_certificate,
         };
         let theirs = at(
@@ -369,6 +375,7 @@ async fn foreign_and_missing_objects_have_the_same_answer() {
             "point_id}",
             "authority_id}",
             "{request_id}",
+            "{invite_id}",
         ];
         if of_account.iter().any(|id| path.contains(id)) {
             let (zone, account) = (&setting.app.zone_id, &setting.app.account_id);
@@ -416,6 +423,8 @@ pub struct Setting {
     other_managed_authority: String,
     request: String,
     other_request: String,
+    invite: String,
+    other_invite: String,
 }
 
 impl Setting {
@@ -449,6 +458,12 @@ impl Setting {
             let path = format!("/certgate/v1/accounts/{account}/managed_authority_requests");
             requests.push(id(&app.post(&path, json!({})).await.result()));
         }
+        let mut invites = Vec::new();
+        for zone in [&app.zone_id, &other_zone] {
+            let path = format!("/certgate/v1/zones/{zone}/invites");
+            invites.push(id(&app.post(&path, json!({ "name": "x" })).await.result()));
+        }
+        let [invite, other_invite] = invites.try_into().unwrap();
         let [managed_authority, other_managed_authority] = managed_authorities.try_into().unwrap();
         let [request, other_request] = requests.try_into().unwrap();
         let [enforcement_point, other_enforcement_point] = enforcement_points.try_into().unwrap();
@@ -480,6 +495,8 @@ impl Setting {
             other_managed_authority,
             request,
             other_request,
+            invite,
+            other_invite,
         }
     }
 
@@ -499,6 +516,7 @@ impl Setting {
             .replace("{enforcement_point_id}", &self.enforcement_point)
             .replace("{managed_authority_id}", &self.managed_authority)
             .replace("{request_id}", &self.request)
+            .replace("{invite_id}", &self.invite)
             .replace(
                 "{new_authority}",
                 &Value::from(uploaded("good_p384.certs")).to_string(),

@@ -554,7 +554,7 @@ async fn each_operation_is_for_its_clients() {
     for (operation, method, expected) in [
         ("cacerts", Method::GET, [200, 200, 200, 200, 200]),
         ("csrattrs", Method::GET, [204, 204, 204, 204, 204]),
-        ("simpleenroll", Method::POST, [403, 403, 403, 200, 403]),
+        ("simpleenroll", Method::POST, [401, 403, 403, 200, 403]),
         ("simplereenroll", Method::POST, [403, 200, 403, 403, 403]),
         ("serverkeygen", Method::POST, [404, 404, 404, 404, 404]),
         ("simpleenroll", Method::GET, [405, 405, 405, 405, 405]),

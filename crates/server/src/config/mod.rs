@@ -114,6 +114,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The listener of enrolment. [`None`]: there is none.
     pub enrolment: Option<EnrolmentConfig>,
+    /// The base of the links of invites, without a slash at the end.
+    pub invite_url: Option<String>,
     /// The rules that can change while the server runs.
     pub limits: Limits,
     /// Open connections of a listener.
@@ -244,6 +246,7 @@ impl Configuration for Config {
             trusted_proxies: read
                 .with(Id::TrustedProxies, str::parse)?
                 .unwrap_or_default(),
+            invite_url: read.https_url(Id::InviteUrl)?,
             docs_url: read.with(Id::DocsUrl, |text| {
                 plain_url(text).ok_or_else(|| {
                     "must be an address such as https://docs.example.com/certgate, without user, ? \
@@ -364,14 +367,18 @@ impl Reader<'_> {
         })
     }
 
-    fn enrolment(&self) -> Result<Option<EnrolmentConfig>, ConfigError> {
-        let url = self.with(Id::EnrolUrl, |text| {
+    fn https_url(&self, key: Id) -> Result<Option<String>, ConfigError> {
+        self.with(key, |text| {
             let url = plain_url(text).filter(|url| url.starts_with("https://"));
             url.ok_or_else(|| {
                 "must be an address such as https://enrol.example.com, without user, ? and #"
                     .to_owned()
             })
-        })?;
+        })
+    }
+
+    fn enrolment(&self) -> Result<Option<EnrolmentConfig>, ConfigError> {
+        let url = self.https_url(Id::EnrolUrl)?;
         let Some(listen) = self.optional_address(Id::EnrolListen)? else {
             for key in [Id::EnrolUrl, Id::EnrolTlsCertificate, Id::EnrolTlsKey] {
                 if self.0.text(key).is_some() {

@@ -113,7 +113,11 @@ impl Access {
                 let owner = self.owner_of_api_key(hash).await?;
                 owner.ok_or(AccessError::UnknownApiKey)?.token.clone()
             }
-            Actor::System | Actor::Offline | Actor::Certificate(_) | Actor::TrustedCa(_) => {
+            Actor::System
+            | Actor::Offline
+            | Actor::Certificate(_)
+            | Actor::TrustedCa(_)
+            | Actor::Invite(_) => {
                 return Err(AccessError::Refused);
             }
         };

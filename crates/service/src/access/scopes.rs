@@ -2,12 +2,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, AccountRecord, By, Place, Timestamp, TokenRecord, UserRecord, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, By, Place, StoredRules, Timestamp, TokenRecord, UserRecord, ZoneId,
+    ZoneRecord,
 };
 use certgate_store::StoreError;
 
 use super::authentication::Access;
-use super::permission::Permission;
+use super::permission::{IssueCertificates, Permission};
 use super::principal::Caller;
 use crate::error::AccessError;
 
@@ -116,6 +117,13 @@ impl<P> ZoneScope<P> {
 
     pub(crate) fn by(&self, at: Timestamp) -> By {
         self.caller.by(at)
+    }
+}
+
+impl ZoneScope<IssueCertificates> {
+    /// Returns true if the token of the caller has issuance rules of its own.
+    pub(crate) fn has_own_rules(&self) -> bool {
+        self.token().issuance_rules != StoredRules::Absent
     }
 }
 

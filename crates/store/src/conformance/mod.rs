@@ -15,6 +15,7 @@ mod enforcement_points;
 mod fixtures;
 mod history;
 mod hostnames;
+mod invites;
 mod issuance_rules;
 mod lists;
 mod mtls_certificates;
@@ -32,6 +33,7 @@ pub use fixtures::{
     zone,
 };
 pub use history::{History, Step};
+pub use invites::invite;
 pub use issuance_rules::record_counted;
 pub(crate) use recorder::record;
 pub use recorder::{RecordedStatement, recorded_statements};

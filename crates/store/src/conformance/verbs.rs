@@ -11,6 +11,7 @@ use super::enforcement_points::{enforcement_points, silent_points};
 use super::fixtures;
 use super::fixtures::by;
 use super::hostnames::hostnames;
+use super::invites::invites;
 use super::issuance_rules::issuance_rules;
 use super::lists::lists;
 use super::mtls_certificates::mtls_certificates;
@@ -51,6 +52,7 @@ pub async fn verbs(store: &dyn Store) {
     authority_states(store).await;
     adopting(store).await;
     replacements(store).await;
+    invites(store).await;
     leases(store).await;
     Searched::begin(store, 700, 1)
         .await

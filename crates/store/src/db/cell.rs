@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use certgate_model::{
-    AccountId, AuthorityId, CertificateId, CrlKind, EnforcementPointId, KeyAlgorithm,
+    AccountId, AuthorityId, CertificateId, CrlKind, EnforcementPointId, InviteId, KeyAlgorithm,
     MtlsCertificateId, RevocationReason, SerialNumber, SignatureAlgorithm, Status, Timestamp,
     TokenHash, TokenId, UserId, ZoneId,
 };
@@ -124,6 +124,7 @@ from_octets!(
     AuthorityId,
     CertificateId,
     EnforcementPointId,
+    InviteId,
     MtlsCertificateId,
     SerialNumber,
     TokenId,

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use certgate_model::{
-    AccountId, AuthorityId, CertificateId, EnforcementPointId, MtlsCertificateId, SerialNumber,
-    Timestamp, TokenHash, TokenId, UserId, ZoneId,
+    AccountId, AuthorityId, CertificateId, EnforcementPointId, InviteId, MtlsCertificateId,
+    SerialNumber, Timestamp, TokenHash, TokenId, UserId, ZoneId,
 };
 
 /// One value.
@@ -111,6 +111,7 @@ from_ids!(
     AuthorityId,
     CertificateId,
     EnforcementPointId,
+    InviteId,
     MtlsCertificateId,
     TokenId,
     UserId,

@@ -8,16 +8,18 @@ use crate::db::{Db as _, Dialect};
 use crate::schema::{TABLES, Table};
 
 /// Tables whose rows are never changed.
-const UNCHANGED: [&str; 3] = ["audit_entries", "certificates", "epoch_gaps"];
+const UNCHANGED: [&str; 4] = ["audit_entries", "certificates", "epoch_gaps", "invite_uses"];
 
 /// Tables from which rows are deleted.
-const DELETED_FROM: [&str; 13] = [
+const DELETED_FROM: [&str; 15] = [
     "authority_requests",
     "crl_states",
     "crls",
     "enforcement_points",
     "hostname_associations",
     "indexing",
+    "invite_uses",
+    "invites",
     "issuance_counters",
     "leases",
     "lost_certificates",

@@ -80,6 +80,8 @@ pub(crate) static TABLES: &[&Table] = &[
     &STATUSES,
     &ADOPTED_CERTIFICATES,
     &REPLACEMENTS,
+    &INVITES,
+    &INVITE_USES,
     &BLOCKS,
     &UPPER_BLOCKS,
     &LOST_CERTIFICATES,
@@ -467,6 +469,48 @@ pub(crate) static REPLACEMENTS: Table = Table::new(
     ),
 ])
 .since(6);
+
+/// The secret of an invite is stored as a hash. `lifetime` is in seconds, `creator_kind` and
+/// `creator` are the stored form of an actor. The digest leaves out `wrong_secrets`: each guess
+/// would need the whole row.
+pub(crate) static INVITES: Table = Table::new(
+    "invites",
+    &[
+        octets("id"),
+        octets("zone").references("zones", "id"),
+        text("name"),
+        text("device"),
+        integer("lifetime").nullable(),
+        counter("uses_max"),
+        octets("hash"),
+        small("creator_kind"),
+        octets("creator").nullable(),
+        integer("created_on"),
+        integer("expires_on"),
+        integer("withdrawn_on").nullable(),
+        counter("wrong_secrets").unsealed(),
+        DIGEST,
+    ],
+    1,
+)
+.indexed(&[
+    index("invites_by_zone", &["zone", "created_on", "id"]),
+    index("invites_by_end", &["zone", "expires_on", "id"]),
+])
+.since(7);
+
+/// The certificates that were issued for invites. `number` counts those of an invite from 1.
+pub(crate) static INVITE_USES: Table = Table::new(
+    "invite_uses",
+    &[
+        octets("invite").references("invites", "id"),
+        integer("number"),
+        integer("position").references("certificates", "position"),
+        DIGEST,
+    ],
+    2,
+)
+.since(7);
 
 const fn counter(name: &'static str) -> Column {
     integer(name).within(Range::NotNegative)

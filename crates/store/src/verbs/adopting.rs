@@ -61,8 +61,9 @@ pub(crate) async fn adopt<D: Db>(
         Some(CertificateRecorded::AuthorityNotActive) => Adopted::NoAuthority,
         Some(
             CertificateRecorded::NoZone
-            // Issuance rules do not limit adoption, which replaces nothing.
+            // Issuance rules do not limit adoption, which replaces nothing and needs no invite.
             | CertificateRecorded::NotReplaced(_)
+            | CertificateRecorded::NotInvited(_)
             | CertificateRecorded::DayLimitReached { .. }
             | CertificateRecorded::NameLimitReached
             | CertificateRecorded::NameNotCountable

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use certgate_model::{
-    AccountId, AuthorityId, AuthorityRef, CertificateId, EnforcementPointId, ResourceType, Status,
-    StoredRules, Timestamp, TokenHash, TokenId, UserId, ZoneId,
+    AccountId, AuthorityId, AuthorityRef, CertificateId, EnforcementPointId, InviteId,
+    InviteRecord, ResourceType, Status, StoredRules, Timestamp, TokenHash, TokenId, UserId, ZoneId,
 };
 
 use self::indexes::Search;
@@ -19,7 +19,7 @@ use self::reading::{LINES_MAX, everything, single, until_enough};
 use super::certificates::{self, Found, NEXT};
 use super::names::folded;
 use super::{
-    audit, authorities as authority_verbs, certificate_events, counters, enforcement,
+    audit, authorities as authority_verbs, certificate_events, counters, enforcement, invites,
     mtls_certificates, tenants, tokens,
 };
 use crate::db::{Db, Row, Transaction};
@@ -184,6 +184,7 @@ async fn records<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<String>, St
     lines.extend(authorities::adopted(db).await?);
     lines.extend(api_keys(db).await?);
     points(db, &mut lines).await?;
+    used_invites(db, &mut lines).await?;
     Ok(lines)
 }
 
@@ -243,6 +244,41 @@ async fn points<D: Db>(db: &D, lines: &mut Vec<String>) -> Result<(), StoreError
                 "\"enforcement_points\" {id}: {column} is impossible"
             ));
         }
+    }
+    Ok(())
+}
+
+/// Checks that each invite can be read, and that its certificates are of its zone and name, and not
+/// more than it permits.
+async fn used_invites<D: Db>(db: &D, lines: &mut Vec<String>) -> Result<(), StoreError> {
+    for id in ids(db, "SELECT id FROM invites").await? {
+        let read = invites::invite(db, InviteId::from_bytes(id)).await;
+        if let Ok(Some(InviteRecord {
+            id,
+            uses,
+            uses_max,
+            wrong_secrets,
+            ..
+        })) = read
+        {
+            if uses > uses_max {
+                lines.push(format!("the invite {id} has {uses} uses of {uses_max}"));
+            }
+            if wrong_secrets > InviteRecord::WRONG_SECRETS_MAX {
+                lines.push(format!("\"invites\" {id}: wrong_secrets is impossible"));
+            }
+        }
+        note(lines, "invite", &id, read)?;
+    }
+    let select = "SELECT invites.id FROM invite_uses \
+                  JOIN invites ON invites.id = invite_uses.invite \
+                  JOIN certificates ON certificates.position = invite_uses.position \
+                  JOIN zones ON zones.number = certificates.position >> 36 \
+                  WHERE zones.id <> invites.zone OR certificates.common_name <> invites.name";
+    for id in everything(db, select, |row| row.get::<InviteId>(0)).await? {
+        lines.push(format!(
+            "the invite {id} has a certificate of another name or zone"
+        ));
     }
     Ok(())
 }

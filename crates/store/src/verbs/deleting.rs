@@ -3,7 +3,7 @@
 use certgate_model::{AccountId, AuditAction, By, Status, ZoneId};
 
 use super::tenants::{account, log_account, log_zone, zone, zone_number};
-use super::{counters, hostnames, mtls_certificates, tokens};
+use super::{counters, hostnames, invites, mtls_certificates, tokens};
 use crate::db::{Db, values};
 use crate::{AccountDeleted, StoreError, ZoneDeleted};
 
@@ -40,7 +40,7 @@ pub(crate) async fn delete_account<D: Db>(
     Ok(AccountDeleted::Deleted)
 }
 
-/// Deletes a zone whose certificates are all revoked, and its lists of hostnames.
+/// Deletes a zone whose certificates are all revoked, its lists of hostnames and its invites.
 pub(crate) async fn delete_zone<D: Db>(
     db: &D,
     id: ZoneId,
@@ -54,6 +54,7 @@ pub(crate) async fn delete_zone<D: Db>(
         return Ok(ZoneDeleted::InUse(totals));
     }
     let epoch = hostnames::delete_of_zone(db, number, zone.account).await?;
+    invites::delete_of_zone(db, id).await?;
     db.execute(
         "UPDATE zones SET deleted_at = ?1 WHERE number = ?2 AND deleted_at IS NULL",
         &values![by.at, number],

@@ -11,18 +11,18 @@ use certgate_model::{
 use futures_util::future::{try_join, try_join3, try_join5};
 
 use super::authorities;
+use super::bases::Bases;
 use super::certificates::{last_position, size_after};
 use super::changes::{Epochs, Logs};
 use super::counters::Shifts;
 use super::indexing::{self, Indexed};
 use super::issuance_counts::Counts;
-use super::replacements::Replacements;
 use super::revocations::{self, Aged, Listed};
 use super::tallies::{Counted, Standing, Tallies};
 use crate::db::{Db, values};
 use crate::position::Position;
 use crate::schema::{ADOPTED_CERTIFICATES, CERTIFICATES, STATUSES};
-use crate::{Basis, CertificateRecorded, RecordingLimits, Renewal, StoreError, seal};
+use crate::{Basis, CertificateRecorded, RecordingLimits, StoreError, seal};
 
 /// A certificate to record.
 pub(crate) struct New {
@@ -31,15 +31,6 @@ pub(crate) struct New {
     pub(crate) basis: Basis,
     pub(crate) by: By,
     pub(crate) circumstances: Circumstances,
-}
-
-impl New {
-    fn renewal(&self) -> Option<&Renewal> {
-        match &self.basis {
-            Basis::Permission => None,
-            Basis::Renewal(renewal) => Some(renewal),
-        }
-    }
 }
 
 /// The origin of a certificate to record.
@@ -104,17 +95,16 @@ pub(crate) async fn record<D: Db>(
     let mut outcomes = Vec::with_capacity(news.len());
     let mut placed: Vec<Placed<'_>> = Vec::with_capacity(news.len());
     let mut counts = Counts::new(db);
-    let mut replacements =
-        Replacements::read(db, news.iter().filter_map(|new| new.renewal())).await?;
+    let mut bases = Bases::read(db, news.iter().map(|new| &new.basis)).await?;
     for new in news {
         // A repeated request gets its certificate, also if that was the last one of a limit.
         if ends.has(&new.certificate).await? {
             outcomes.push(CertificateRecorded::Exists);
             continue;
         }
-        let (renewal, at) = (new.renewal(), new.by.at);
-        if let Some(refused) = replacements.refusal(renewal, new.certificate.zone, at) {
-            outcomes.push(CertificateRecorded::NotReplaced(refused));
+        let at = new.by.at;
+        if let Some(refused) = bases.refusal(&new.basis, new.certificate.zone, at) {
+            outcomes.push(refused);
             continue;
         }
         let counted = new.limits.counted.as_deref();
@@ -131,7 +121,7 @@ pub(crate) async fn record<D: Db>(
                 if let Some(counted) = counted {
                     counts.add(counted);
                 }
-                replacements.add(renewal, new.certificate.id, place.position, at);
+                bases.add(&new.basis, new.certificate.id, place.position, at);
                 placed.push(place);
                 CertificateRecorded::Recorded
             }
@@ -178,7 +168,7 @@ pub(crate) async fn record<D: Db>(
     }
     // 3. Write everything, without waiting for one after another.
     try_join5(
-        insert(db, &placed, &replacements),
+        insert(db, &placed, &bases),
         revocations::list(db, &listed),
         aged.mark(db),
         try_join(shifts.make(db), tallies.make(db)),
@@ -218,11 +208,7 @@ async fn taken<D: Db>(db: &D, news: &[&New]) -> Result<BTreeSet<CertificateId>, 
     Ok(found.into_iter().flatten().collect())
 }
 
-async fn insert<D: Db>(
-    db: &D,
-    placed: &[Placed<'_>],
-    replacements: &Replacements,
-) -> Result<(), StoreError> {
+async fn insert<D: Db>(db: &D, placed: &[Placed<'_>], bases: &Bases) -> Result<(), StoreError> {
     let mut rows = Vec::with_capacity(placed.len() * CERTIFICATES.columns.len());
     let mut statuses = Vec::with_capacity(placed.len() * STATUSES.columns.len());
     let mut adopted = Vec::new();
@@ -274,7 +260,7 @@ async fn insert<D: Db>(
         indexing::insert(db, &indexed),
     )
     .await?;
-    replacements.insert(db).await?;
+    bases.insert(db).await?;
     // One round trip less where nothing is adopted.
     match adopted.is_empty() {
         true => Ok(()),

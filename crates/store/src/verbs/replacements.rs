@@ -110,29 +110,27 @@ impl Replacements {
         })
     }
 
-    /// Returns the reason why a certificate of a zone cannot be recorded, if it is to replace another.
+    /// Returns the reason why a certificate of a zone cannot be recorded that replaces another.
     pub(super) fn refusal(
         &self,
-        renewal: Option<&Renewal>,
+        renewal: &Renewal,
         zone: ZoneId,
         at: Timestamp,
     ) -> Option<RenewalRefused> {
-        let renewal = renewal?;
         match self.lines.get(&renewal.replaced) {
             Some(line) => line.refusal(zone, renewal, at),
             None => Some(RenewalRefused::NotFound),
         }
     }
 
-    /// Notes that a certificate is recorded at this position and time, if it replaces another.
+    /// Notes that the certificate that replaces another is recorded at this position and time.
     pub(super) fn add(
         &mut self,
-        renewal: Option<&Renewal>,
+        renewal: &Renewal,
         id: CertificateId,
         successor: Position,
         on: Timestamp,
     ) {
-        let Some(renewal) = renewal else { return };
         let Some(line) = self.lines.get_mut(&renewal.replaced) else {
             return;
         };

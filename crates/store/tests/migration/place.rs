@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use certgate_model::{AuthorityRequestRecord, CertificateId, CertificateRecord, KeyAlgorithm};
-use certgate_store::conformance::{record_by, record_counted};
+use certgate_store::conformance::{invite, record_by, record_counted};
 use certgate_store::{
     Adopted, Adoption, AuthorityRequested, Basis, CertificateRecorded, CountedLimits, DayLimit,
-    Renewal,
+    InviteRecorded, Renewal,
 };
 
 use super::*;
@@ -102,6 +102,13 @@ impl Place {
         });
         let renewed = certificate(5_003, other.id, &authority(1, &account(1)), Status::Active);
         let recorded = record_by(&store, renewed, renewal, by()).await;
+        assert_eq!(recorded, CertificateRecorded::Recorded);
+        let invited = invite(1, other.id, "device-5004");
+        let recorded = store.record_invite(invited.clone(), 9, by()).await;
+        assert_eq!(recorded.unwrap(), InviteRecorded::Recorded);
+        let mut used = certificate(5_004, other.id, &authority(1, &account(1)), Status::Active);
+        used.subject.common_name.clone_from(&invited.name);
+        let recorded = record_by(&store, used, Basis::Invite(invited.id), by()).await;
         assert_eq!(recorded, CertificateRecorded::Recorded);
         // Many at the same time, so that they share a commit.
         for first in (0..CERTIFICATES).step_by(500) {

@@ -1,5 +1,8 @@
 //! Corrupt data, and what the check finds.
 
+use certgate_store::conformance::{invite, record_by};
+use certgate_store::{Basis, CertificateRecorded, InviteRecorded};
+
 use super::*;
 
 #[tokio::test]
@@ -280,6 +283,52 @@ async fn the_check_finds_a_corrupt_uploaded_certificate() {
             .any(|line| line.contains("uploaded certificates")),
         "{lines:?}"
     );
+}
+
+#[tokio::test]
+async fn the_check_finds_corrupt_invites() {
+    for (statement, finding) in [
+        (
+            "UPDATE invites SET expires_on = expires_on + 1",
+            "differs from its digest",
+        ),
+        (
+            "UPDATE invites SET withdrawn_on = 1",
+            "differs from its digest",
+        ),
+        (
+            "UPDATE invite_uses SET number = 2",
+            "differs from its digest",
+        ),
+        ("UPDATE invite_uses SET number = 2", "cannot be read"),
+        ("UPDATE invites SET device = 'fridge'", "cannot be read"),
+        ("UPDATE invites SET uses_max = 0", "has 1 uses of 0"),
+        (
+            "UPDATE invites SET wrong_secrets = 11",
+            "wrong_secrets is impossible",
+        ),
+        (
+            "UPDATE invites SET name = 'other'",
+            "a certificate of another name",
+        ),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
+        let record = certificate(0, zone, &authority, Status::Active);
+        let invite = invite(1, zone, &record.subject.common_name);
+        let recorded = store.record_invite(invite.clone(), 9, by()).await;
+        assert_eq!(recorded.unwrap(), InviteRecorded::Recorded);
+        let recorded = record_by(&*store, record, Basis::Invite(invite.id), by()).await;
+        assert_eq!(recorded, CertificateRecorded::Recorded);
+        assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+        store.damage(statement).await.unwrap();
+        let lines = store.check().await.unwrap();
+        assert!(
+            lines.iter().any(|line| line.contains(finding)),
+            "{statement}: {lines:?}"
+        );
+        store.close().await;
+    }
 }
 
 /// Runs a statement on the log of the first account, and returns the findings of the check.

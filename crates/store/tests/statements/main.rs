@@ -253,6 +253,20 @@ fn filling(octets: impl Fn(&str) -> String) -> String {
           (1000 + i % 20) * 68719476736 + i / 20 + 1000, i, 1, i",
         ),
         (
+            "invites",
+            "id, zone, name, device, uses_max, hash, creator_kind, created_on, expires_on, \
+          wrong_secrets",
+            20_000,
+            "octets(90000000 + i), octets(90000000 + i % 20), 'device', 'device', 1, octets(i), \
+          2, i, i, 0",
+        ),
+        (
+            "invite_uses",
+            "invite, number, position",
+            10_000,
+            "octets(90000000 + i), 1, (1000 + i % 20) * 68719476736 + i / 20",
+        ),
+        (
             "adopted_certificates",
             "authority, serial, position",
             20_000,
