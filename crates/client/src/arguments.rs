@@ -4,6 +4,7 @@ mod ca;
 mod change;
 mod enrol;
 mod format;
+mod invite;
 mod search;
 mod values;
 
@@ -23,6 +24,7 @@ pub use self::change::{ChangeArgs, RevokeArgs};
 pub use self::enrol::parse_within;
 pub use self::enrol::{EnrolArgs, Fingerprint, RenewArgs, Within, parse_fingerprint};
 pub use self::format::{Format, FormatParser};
+pub use self::invite::{InviteArgs, InviteCommand};
 pub use self::search::{CountArgs, FilterArgs, ListArgs, Sort};
 pub use self::values::{Moment, Statuses, kebab, parse_duration};
 use self::values::{parse_days, parse_moment, parse_network};
@@ -94,6 +96,24 @@ pub enum ClientCommand {
         /// The command.
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// Invite a person or a device, or list and withdraw invites. The link gives its holder a
+    /// certificate of this name, once
+    #[command(subcommand_negates_reqs = true)]
+    Invite {
+        /// The connection.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Zone by name or ID [default: CERTGATE_ZONE, the first zone of the local data directory,
+        /// or the only zone]
+        #[arg(long, short, global = true, value_name = "NAME|ID", display_order = LAST)]
+        zone: Option<String>,
+        /// The invite.
+        #[command(flatten)]
+        arguments: InviteArgs,
+        /// The command.
+        #[command(subcommand)]
+        command: Option<InviteCommand>,
     },
     /// List, show, import and rotate the CAs that sign certificates, add and remove uploaded CAs
     Ca {

@@ -10,6 +10,7 @@ mod certificate;
 mod enrol;
 mod history;
 mod host;
+mod invite;
 mod issue;
 mod managed;
 mod many;
@@ -25,7 +26,7 @@ mod zone;
 use self::cert::StatusRequest;
 use crate::arguments::{
     ApiKeyCommand, AuditListArgs, CaCommand, CertCommand, ClientArgs, ClientCommand, EnrolArgs,
-    HostCommand, RenewArgs, RulesCommand, TokenCommand, ZoneCommand,
+    HostCommand, InviteArgs, InviteCommand, RenewArgs, RulesCommand, TokenCommand, ZoneCommand,
 };
 use crate::failure::Failure;
 use crate::output::Screen;
@@ -93,6 +94,12 @@ pub fn run(command: ClientCommand, context: &Context<'_>) -> Result<(), Failure>
                 },
             }
         }
+        ClientCommand::Invite {
+            client,
+            zone,
+            arguments,
+            command,
+        } => invite(&client, context, zone.as_deref(), &arguments, command),
         ClientCommand::Ca { client, command } => {
             let (session, screen) = &mut open(&client, context)?;
             match command {
@@ -141,6 +148,26 @@ fn cert(
             cert::export(session, zone, &name, out.as_deref(), chain, screen)
         }
         CertCommand::Adopt { files } => adopt::adopt(session, zone, &files, screen),
+    }
+}
+
+fn invite(
+    client: &ClientArgs,
+    context: &Context<'_>,
+    zone: Option<&str>,
+    arguments: &InviteArgs,
+    command: Option<InviteCommand>,
+) -> Result<(), Failure> {
+    if let (Some(name), Some(_)) = (&arguments.name, &command) {
+        let failure = Failure::usage(format!("there is a name before the command: {name:?}"));
+        return Err(failure.hint("leave it out, or run: certgate invite NAME"));
+    }
+    let (session, screen) = &mut open(client, context)?;
+    let zone = session.zone(zone)?;
+    match command {
+        None => invite::create(session, zone, arguments, screen),
+        Some(InviteCommand::List) => invite::list(session, zone, screen),
+        Some(InviteCommand::Withdraw { id }) => invite::withdraw(session, zone, id, screen),
     }
 }
 

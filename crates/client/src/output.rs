@@ -138,6 +138,11 @@ impl Screen {
         self
     }
 
+    /// Returns true if results are read on a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal.is_some()
+    }
+
     /// Returns true if results are JSON.
     pub fn is_json(&self) -> bool {
         matches!(self.format, Format::Json | Format::Fields(_))

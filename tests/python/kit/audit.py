@@ -37,6 +37,10 @@ def log(api: Api, path: str, size: int = 1000, **more: str) -> list[Entry]:
             return sorted(found, key=number)
 
 
+# Credentials of clients that enrol.
+ENROLLED = ("certificate", "invite")
+
+
 def number(entry: Entry) -> int:
     return entry["certgate"]["number"]
 
@@ -47,7 +51,7 @@ def hashed_text(entry: Entry, owner: str) -> str:
     who = {
         "api_token": f"token:{actor.get('token_id')}",
         "api_key": f"api_key:{actor.get('id')}",
-        None: actor["type"],
+        None: actor["type"] + (f":{actor['id']}" if actor["type"] in ENROLLED else ""),
     }[actor.get("context")]
     lines = [
         owner,

@@ -52,15 +52,21 @@ class Device:
 class Enrolment:
     """A server with an enrolment listener."""
 
-    def __init__(self, make_server: MakeServer, place: Path) -> None:
+    def __init__(self, make_server: MakeServer, place: Path, *flags: str) -> None:
         self.place = place
         self.tls = TlsFiles(place)
-        self.server: Server = make_server(*self.tls.flags)
+        self.server: Server = make_server(*self.tls.flags, *flags)
         self.api = self.server.api()
         self.made = 0
 
     def url(self, operation: str, zone: str = ZONE) -> str:
         return f"https://127.0.0.1:{self.server.enrol_port}/.well-known/est/{zone}/{operation}"
+
+    @property
+    def pin(self) -> str:
+        """The fingerprint of the server's certificate."""
+        shown = ["-noout", "-fingerprint", "-sha256"]
+        return openssl("x509", "-in", self.tls.certificate, *shown).strip()
 
     def device(self, name: str, kind: str = "P-256") -> Device:
         """Issues the first certificate of a client."""

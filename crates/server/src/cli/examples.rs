@@ -108,6 +108,27 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "invite",
+        &[
+            "certgate invite anna --device iphone",
+            "certgate invite sensor-7 --days 30 --valid-for 7d -o json=id,link",
+        ],
+    ),
+    (
+        "invite list",
+        &[
+            "certgate invite list",
+            "certgate invite list --zone example.com -o csv",
+        ],
+    ),
+    (
+        "invite withdraw",
+        &[
+            "certgate invite withdraw 0193f1c2a5b87c3d8e4f5a6b7c8d9e0f",
+            "certgate invite withdraw 0193f1c2a5b87c3d8e4f5a6b7c8d9e0f -o json",
+        ],
+    ),
+    (
         "renew",
         &[
             "certgate renew laptop-17.crt",

@@ -1,0 +1,223 @@
+"""`certgate invite`, and the use of invites by `certgate enrol` and by any EST client."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import http.client
+import io
+import json
+import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from kit.audit import account_log, assert_chained, log
+from kit.backups import back_up, restore
+from kit.enrolment import ZONE, Enrolment
+from kit.harness import MakeServer, certgate, openssl
+
+LINKS = "https://invite.example"
+
+# The number of kills until one meets the commit of the certificate.
+ATTEMPTS = 5
+
+# The number of requests at the same time, and of their connections.
+REQUESTS, CONNECTIONS = 200, 40
+
+
+@pytest.fixture
+def enrolment(make_server: MakeServer, tmp_path: Path) -> Enrolment:
+    place = tmp_path / "server"
+    place.mkdir()
+    return Enrolment(make_server, place, "--invite-url", LINKS)
+
+
+def client(enrolment: Enrolment, *arguments: str | Path) -> str:
+    """Runs a command of the operator; returns its standard output."""
+    server = enrolment.server
+    done = certgate(*arguments, "--api", server.url, CERTGATE_TOKEN=server.token)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def invite(enrolment: Enrolment, name: str, *more: str) -> dict[str, Any]:
+    return json.loads(client(enrolment, "invite", name, *more, "-o", "json"))
+
+
+def read(enrolment: Enrolment, made: dict[str, Any]) -> dict[str, Any]:
+    path = f"/certgate/v1/zones/{enrolment.server.zone_id}/invites/{made['id']}"
+    return enrolment.api.call("GET", path).result
+
+
+def csr(name: str) -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    return base64.b64encode(request.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)).decode()
+
+
+def connect(enrolment: Enrolment) -> http.client.HTTPSConnection:
+    context = ssl.create_default_context(cafile=str(enrolment.tls.ca))
+    port = enrolment.server.enrol_port
+    return http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=60)
+
+
+def redeem(
+    connection: http.client.HTTPSConnection, made: dict[str, Any], csr: str
+) -> tuple[int, str]:
+    basic = base64.b64encode(f"{made['id']}:{made['secret']}".encode()).decode()
+    headers = {"Content-Type": "application/pkcs10", "Authorization": f"Basic {basic}"}
+    connection.request("POST", f"/.well-known/est/{ZONE}/simpleenroll", csr, headers)
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def enrol(enrolment: Enrolment, out: Path, link: str, status: int = 0) -> str:
+    file = out.with_suffix(".invite")
+    file.write_text(link + "\n")
+    done = certgate(
+        *("enrol", "--est", enrolment.url("").rstrip("/"), "--fingerprint", enrolment.pin),
+        *("--invite-file", file, "--out", out),
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_an_invite_becomes_a_certificate_that_renews(enrolment: Enrolment, tmp_path: Path) -> None:
+    made = invite(enrolment, "laptop-1", "--device", "linux", "--days", "30", "--valid-for", "1h")
+    link, out = made["link"], tmp_path / "laptop-1"
+    assert link == f"{LINKS}/i/{made['id']}#{made['secret']}"
+    assert made["est"] == enrolment.url("").rstrip("/")
+    enrol(enrolment, out, link)
+    certificate, key = tmp_path / "laptop-1.crt", tmp_path / "laptop-1.key"
+    issued = x509.load_pem_x509_certificate(certificate.read_bytes())
+    assert issued.subject.rfc4514_string() == "CN=laptop-1"
+    assert (issued.not_valid_after_utc - issued.not_valid_before_utc).days == 30
+    of_key = openssl("pkey", "-in", key, "-pubout")
+    assert openssl("x509", "-in", certificate, "-noout", "-pubkey") == of_key
+    listed = read(enrolment, made)
+    assert listed["state"] == "used"
+    assert listed["client_certificate_ids"] == [enrolment.newest()["id"]]
+    # The answer was lost: the same key gets the same certificate, and another key gets none.
+    certificate.unlink()
+    enrol(enrolment, out, link)
+    assert x509.load_pem_x509_certificate(certificate.read_bytes()) == issued
+    assert "was used before" in enrol(enrolment, tmp_path / "other", link, status=1)
+    done = certgate("renew", certificate, "--within", "1/1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    renewed = x509.load_pem_x509_certificate(certificate.read_bytes())
+    assert renewed.serial_number != issued.serial_number and renewed.subject == issued.subject
+    entries = log(enrolment.api, account_log(enrolment.server))
+    assert_chained(entries, f"account:{enrolment.server.made['account_id']}")
+    kinds = [(entry["action"]["type"], entry["actor"]["type"]) for entry in entries]
+    assert ("issue", "invite") in kinds and ("issue", "certificate") in kinds
+    assert made["secret"] not in enrolment.server.log
+    enrolment.server.stop()
+    assert made["secret"].encode() not in enrolment.server.database.read_bytes()
+    enrolment.server.is_intact()
+
+
+def test_the_command_prints_the_link_once(enrolment: Enrolment) -> None:
+    printed = client(enrolment, "invite", "anna")
+    (link,) = printed.splitlines()
+    assert link.startswith(f"{LINKS}/i/")
+    identity, secret = link.rpartition("/")[2].split("#")
+    listed = client(enrolment, "invite", "list", "--wide")
+    assert identity in listed and "anna" in listed and secret not in listed
+    (row,) = csv.DictReader(io.StringIO(client(enrolment, "invite", "list", "-o", "csv")))
+    assert (row["state"], row["uses"], row["device"]) == ("open", "0/1", "device")
+    client(enrolment, "invite", "withdraw", identity)
+    (row,) = csv.DictReader(io.StringIO(client(enrolment, "invite", "list", "-o", "csv")))
+    assert row["state"] == "withdrawn"
+    made = {"id": identity, "secret": secret}
+    status, text = redeem(connect(enrolment), made, csr("anna"))
+    assert status == 403 and "was withdrawn" in text
+    for wrong in (["invite"], ["invite", "a", "--uses", "0"], ["invite", "a", "--device", "x"]):
+        assert certgate(*wrong).returncode == 2, wrong
+
+
+def test_many_requests_at_once_get_one_certificate(enrolment: Enrolment) -> None:
+    made = invite(enrolment, "anna")
+    requests = [csr("anna") for _ in range(REQUESTS)]
+    begin = threading.Barrier(CONNECTIONS)
+
+    def work(own: list[str]) -> list[tuple[int, str]]:
+        connection = connect(enrolment)
+        connection.connect()
+        begin.wait()
+        answers = [redeem(connection, made, request) for request in own]
+        connection.close()
+        return answers
+
+    parts = [requests[number::CONNECTIONS] for number in range(CONNECTIONS)]
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        answers = [answer for part in pool.map(work, parts) for answer in part]
+    assert [status for status, _ in answers].count(200) == 1
+    refused = [text for status, text in answers if status == 403]
+    assert len(refused) == REQUESTS - 1 and all("was used before" in text for text in refused)
+    assert enrolment.api.total() == 1
+    assert read(enrolment, made)["client_certificate_ids"] == [enrolment.newest()["id"]]
+
+
+@pytest.mark.parametrize("point", ["BeforeCommit", "Committed", "Journalled", "Answered"])
+def test_a_kill_leaves_one_certificate_or_none(
+    make_server: MakeServer, tmp_path: Path, point: str
+) -> None:
+    armed = tmp_path / "fault-point"
+    enrolment = Enrolment(make_server, tmp_path)
+    # The CA exists, and its lists are published.
+    enrolment.device("first")
+    made, request = invite(enrolment, "anna"), csr("anna")
+    for _ in range(ATTEMPTS):
+        enrolment.server.stop()
+        enrolment.server.start(FAULT_POINT_FILE=str(armed))
+        armed.write_text(f"{point} 1")
+        with suppress(OSError, http.client.HTTPException):
+            redeem(connect(enrolment), made, request)
+        enrolment.server.aborted()
+        armed.unlink()
+        enrolment.server.start()
+        enrolment.api = enrolment.server.api()
+        before = read(enrolment, made)
+        issued = [one["id"] for one in enrolment.api.every() if one["common_name"] == "anna"]
+        assert before["client_certificate_ids"] == issued, "the invite says which"
+        assert before["state"] == ("used" if issued else "open")
+        # Another commit may have met the fault.
+        if issued or point == "BeforeCommit":
+            break
+    assert len(issued) == (0 if point == "BeforeCommit" else 1)
+    # The client repeats its request.
+    assert redeem(connect(enrolment), made, request)[0] == 200
+    after = read(enrolment, made)
+    (now,) = [one["id"] for one in enrolment.api.every() if one["common_name"] == "anna"]
+    assert after["client_certificate_ids"] == [now] and issued in ([], [now])
+    enrolment.server.stop()
+    enrolment.server.is_intact()
+
+
+def test_a_backup_has_the_invites(enrolment: Enrolment) -> None:
+    used, opened = invite(enrolment, "anna"), invite(enrolment, "ben", "--uses", "2")
+    assert redeem(connect(enrolment), used, csr("anna"))[0] == 200
+    before = [read(enrolment, one) for one in (used, opened)]
+    backup = back_up(enrolment.server)
+    # Later uses are lost with the database, as the page about invites says.
+    assert redeem(connect(enrolment), opened, csr("ben"))[0] == 200
+    enrolment.server.stop()
+    restore(enrolment.server, backup, "--replace")
+    enrolment.server.start()
+    enrolment.api = enrolment.server.api()
+    assert [read(enrolment, one) for one in (used, opened)] == before
+    assert redeem(connect(enrolment), opened, csr("ben"))[0] == 200
+    assert redeem(connect(enrolment), used, csr("anna"))[0] == 403
+    enrolment.server.stop()
+    enrolment.server.is_intact()
