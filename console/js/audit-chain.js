@@ -63,7 +63,20 @@ function actorText(actor) {
   if (actor.token_id !== undefined) {
     return `token:${actor.token_id}`;
   }
-  return actor.context === 'api_key' ? `api_key:${actor.id}` : actor.type;
+  if (actor.context === 'api_key') {
+    return `api_key:${actor.id}`;
+  }
+  const { type, id = '' } = actor;
+  switch (type) {
+    case 'certificate':
+    case 'invite':
+      return `${type}:${id}`;
+    case 'mtls_certificate':
+      // The text has the ID as a UUID, and the API has its digits.
+      return `${type}:${id.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')}`;
+    default:
+      return type;
+  }
 }
 
 /**

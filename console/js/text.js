@@ -570,6 +570,9 @@ const certificate = {
       api_key: 'by the API key of',
       system: 'by certgate itself',
       offline: 'on the server’s machine',
+      certificate: 'by the holder of the certificate',
+      mtls_certificate: 'by a client of the trusted CA',
+      invite: 'by the invite',
     };
     return all[/** @type {keyof typeof all} */ (type)] ?? type;
   },
@@ -1507,6 +1510,7 @@ const audit = {
     api_token: 'token',
     api_key: 'API key of user',
     user: 'user',
+    invite: 'invite',
   },
   /** @type {(zone: string) => string} */
   inZone: (zone) => `in ${zone}`,

@@ -111,3 +111,19 @@ test('a log whose hashes were calculated again differs from a stored head', asyn
   assert.equal(headOf('text', owner), null);
   assert.equal(headOf(`${'0'.repeat(32)}:1:${'3'.repeat(64)}`, owner), null);
 });
+
+test('the credentials of clients that enrol are in the text', () => {
+  const { owner, entries } = ofAccount();
+  const entry = /** @type {import('../js/audit-chain.js').AuditLog} */ (entries[0]);
+  const id = '0199f0c37f0a7c1e9d575f0a3c1b2d4e';
+  for (const [type, expected] of [
+    ['certificate', `certificate:${id}`],
+    ['invite', `invite:${id}`],
+    ['mtls_certificate', 'mtls_certificate:0199f0c3-7f0a-7c1e-9d57-5f0a3c1b2d4e'],
+    ['system', 'system'],
+  ]) {
+    const actor = { type: String(type), id };
+    const text = hashedText(owner, { ...entry, actor });
+    assert.equal(text.split('\n')[3], expected);
+  }
+});
