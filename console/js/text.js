@@ -571,8 +571,8 @@ const certificate = {
       system: 'by certgate itself',
       offline: 'on the server’s machine',
       certificate: 'by the holder of the certificate',
-      mtls_certificate: 'by a client of the trusted CA',
-      invite: 'by the invite',
+      mtls_certificate: 'by a client of the uploaded CA',
+      invite: 'with the invite',
     };
     return all[/** @type {keyof typeof all} */ (type)] ?? type;
   },
@@ -1470,6 +1470,12 @@ const audit = {
     system: 'certgate itself',
     offline: 'On the server, without a token',
   },
+  /** @type {Record<string, string>} */
+  enrolled: {
+    certificate: 'Holder of the certificate',
+    mtls_certificate: 'Client of the uploaded CA',
+    invite: 'Holder of the invite',
+  },
   certificateName: 'Certificate name or ID',
   withoutIssue: 'Hide issued certificates',
   /** @type {(id: string) => string} */
@@ -1607,7 +1613,7 @@ const accounts = {
     'An account has zones, CAs, enforcement points and tokens of its own. Most installations ' +
     'need one.',
   name: 'Name',
-  present: 'of the chosen zone',
+  present: 'Account of the chosen zone',
   id: 'ID',
   copyId: 'Copy the ID',
   key: 'Key of the first CA',

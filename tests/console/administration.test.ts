@@ -237,6 +237,18 @@ test('the rules of a token are shown before a person types, and named while they
     await main(page)
       .getByText(/laptop-1.* is not permitted.*\(a rule of your token\)/)
       .waitFor();
+    // A narrow window has them above the form, a wide one beside it.
+    for (const width of [360, 1280]) {
+      await page.setViewportSize({ width, height: 800 });
+      const [panel, form] = await Promise.all([
+        rules.boundingBox(),
+        page.locator('#page form').boundingBox(),
+      ]);
+      assert(panel && form);
+      const isAbove = panel.y + panel.height <= form.y;
+      assert.equal(isAbove, width === 360);
+      assert.equal(panel.x >= form.x + form.width, width === 1280);
+    }
   });
 });
 
@@ -533,7 +545,7 @@ test('an account is created, renamed and deleted', async () => {
     await row('Office').waitFor({ state: 'detached' });
     // The account of the zone has zones: the server refuses it in words.
     const { name } = await server.get<{ name: string }>(account);
-    await row('of the chosen zone').getByRole('button', { name: 'Delete…' }).click();
+    await row('Account of the chosen zone').getByRole('button', { name: 'Delete…' }).click();
     await dialog(page).getByLabel(/^Type /).fill(name);
     await dialog(page).getByRole('button', { name: 'Delete the account' }).click();
     await dialog(page)

@@ -298,7 +298,9 @@ test('the page of a certificate leads along its line', async () => {
   const [newest] = await server.get<Certificate[]>(`${path}?common_name=sensor-000&replaced=false`);
   const older = newest?.certgate?.replaces ?? '';
   const view = `certificates/${newest?.id}?zone=${zone}`;
-  await inTab(Tab.open(browser, server, view), async ({ main, page }) => {
+  await inTab(Tab.open(browser, server, view), async (tab) => {
+    const { main, page } = tab;
+    await main.getByText('by the holder of the certificate').waitFor();
     await page.getByRole('button', { name: 'Revoke…' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('The certificate that this one replaced still works.').waitFor();
@@ -307,6 +309,9 @@ test('the page of a certificate leads along its line', async () => {
     await line.getByRole('link', { name: older }).click();
     await main.getByText(/replaced this one. It still works/).waitFor();
     await line.getByRole('link', { name: newest?.id ?? '-' }).waitFor();
+    await tab.go(`audit?certificate=${newest?.id}&zone=${zone}`);
+    await main.getByText('Holder of the certificate').waitFor();
+    await main.getByRole('link', { name: `…${older.slice(-8)}` }).waitFor();
   });
 });
 

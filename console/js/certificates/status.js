@@ -18,8 +18,9 @@ import { badge } from '../ui/notice.js';
  */
 export function standingBadges(certificate) {
   const isReplaced = certificate.certgate?.replaced_by !== undefined;
-  return html`${statusBadge(certificate)}
-  ${isReplaced ? badge('quiet', text.common.replaced) : nothing}`;
+  return html`<span class="standing">
+    ${statusBadge(certificate)} ${isReplaced ? badge('quiet', text.common.replaced) : nothing}
+  </span>`;
 }
 
 /**

@@ -7,7 +7,7 @@ import { copyButton, equivalents } from '../ui/copy.js';
 import { selectField, textField } from '../ui/form.js';
 import { formDialog } from '../ui/form-dialog.js';
 import { named } from '../ui/named.js';
-import { badge, empty, errorNotice, loading, notice } from '../ui/notice.js';
+import { empty, errorNotice, loading, notice } from '../ui/notice.js';
 import { pager } from '../ui/pager.js';
 import { table } from '../ui/table.js';
 import { when } from '../ui/time.js';
@@ -157,7 +157,10 @@ function columns(state) {
       title: t.name,
       isHeader: true,
       cell: ({ id, name }) =>
-        html`<div>${foreign(name)} ${id === present ? badge('quiet', t.present) : nothing}</div>`,
+        html`<div>
+          ${foreign(name)}
+          ${id === present ? html`<div class="hint">${t.present}</div>` : nothing}
+        </div>`,
     },
     {
       title: t.id,

@@ -396,7 +396,7 @@ function list(state, entries) {
       className: 'tight',
       cell: (/** @type {AuditLog} */ { action }) => when(action.time, 'second'),
     },
-    { title: t.who, cell: (/** @type {AuditLog} */ { actor }) => who(view, actor) },
+    { title: t.who, cell: (/** @type {AuditLog} */ entry) => who(view, entry) },
     { title: t.what, isHeader: true, cell: (/** @type {AuditLog} */ entry) => what(view, entry) },
     {
       title: t.detail,
@@ -427,9 +427,9 @@ function mark(found) {
 
 /**
  * @param {import('../page.js').View} view
- * @param {import('../audit-chain.js').AuditActor} actor
+ * @param {AuditLog} entry
  */
-function who(view, actor) {
+function who(view, { actor, zone }) {
   const address = actor.ip_address
     ? html`<div class="hint mono address">${actor.ip_address}</div>`
     : nothing;
@@ -440,6 +440,21 @@ function who(view, actor) {
     if (view.zone) query.set('zone', view.zone.id);
     const name = actor.token_name ? foreign(actor.token_name) : t.deletedToken(actor.token_id);
     return html`<div><a href="#/audit?${query}" title=${t.onlyThis}>${name}</a>${address}</div>`;
+  }
+  const enrolled = t.enrolled[actor.type];
+  if (enrolled !== undefined && actor.id) {
+    const id = html`<span class="mono short-id">…${actor.id.slice(-8)}</span>`;
+    const holder = { id: actor.id, product: '', type: 'client_certificate' };
+    const link = actor.type === 'certificate' ? linkOf(view, holder, zone?.id ?? '') : '';
+    return html`<div>
+      ${enrolled}
+      ${
+        link
+          ? html`<a href=${link} title=${actor.id}>${id}</a>`
+          : html`<span title=${actor.id}>${id}</span>`
+      }
+      ${address}
+    </div>`;
   }
   const name = actor.context === 'api_key' ? t.actors['api_key'] : t.actors[actor.type];
   return html`<div>${name ?? actor.type}${address}</div>`;

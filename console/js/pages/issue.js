@@ -229,6 +229,13 @@ function form(state) {
     if (isReady && !isBusy) void issue(state);
   };
   return html`<div class="split">
+    <aside>
+      <section class="panel" aria-labelledby="rules-here">
+        <h2 id="rules-here">${t.rules(view.zone?.name ?? '')}</h2>
+        ${rulesHere(state)}
+      </section>
+      ${rulesOfToken(ofToken)}
+    </aside>
     <form @submit=${submit}>
       ${sourceField(state)} ${isCsr ? csrFields(state, fields) : keyFields(fields)}
       ${daysField(state, fields)} ${findingNotices(findings)}
@@ -241,13 +248,6 @@ function form(state) {
       </div>
       ${commands(state)}
     </form>
-    <aside>
-      <section class="panel" aria-labelledby="rules-here">
-        <h2 id="rules-here">${t.rules(view.zone?.name ?? '')}</h2>
-        ${rulesHere(state)}
-      </section>
-      ${rulesOfToken(ofToken)}
-    </aside>
   </div>`;
 }
 
