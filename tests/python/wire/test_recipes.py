@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from kit.harness import REPOSITORY, Server, environment, needs, openssl
+from kit.pages import commands
 
 RECIPES = REPOSITORY / "docs/recipes.md"
 
@@ -60,7 +61,11 @@ def run(server: Server, directory: Path, *command: str) -> str:
 
 def test_curl(shared: Server, tmp_path: Path) -> None:
     needs("curl")
-    shown = run(shared, tmp_path, "sh", "-eu", "-c", recipe("curl (executed)"))
+    setup, *_ = commands("docs/recipes.md")
+    setup = setup.replace("http://127.0.0.1:8787", shared.url)
+    setup = setup.replace("API_TOKEN=…", f"API_TOKEN={shared.token}")
+    setup = setup.replace("ZONE_ID=…", f"ZONE_ID={shared.zone_id}")
+    shown = run(shared, tmp_path, "sh", "-eu", "-c", setup + recipe("curl (executed)"))
     assert json.loads((tmp_path / "made.json").read_text())["result"]["status"] == "active"
     assert '"status":"pending_reactivation"' in shown
 

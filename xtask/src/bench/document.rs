@@ -1,4 +1,5 @@
-//! Prints the table of all figures, and writes the generated part of docs/performance.md.
+//! Prints the table of all figures, and writes docs/performance/figures.md and the generated part of
+//! docs/performance.md.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -24,7 +25,21 @@ const SIZES_SHOWN: usize = 2;
 /// Plots that the page shows. It links the others.
 const PLOTS_SHOWN: usize = 2;
 
-/// Figures that the page shows, in its order.
+/// Figures that docs/performance.md shows, in its order. More do not fit on a screen.
+const SHORT: [(Measure, &str); 10] = [
+    (Measure::Start, "this zone"),
+    (Measure::StorePage, "page 1"),
+    (Measure::StorePage, "last page"),
+    (Measure::SqlPage, "last page"),
+    (Measure::Page, "at random depth"),
+    (Measure::Issue, "256 clients"),
+    (Measure::Revoke, "256 clients"),
+    (Measure::Settle, "DELETE to published"),
+    (Measure::Ocsp, "asked again"),
+    (Measure::Memory, "after all this"),
+];
+
+/// Figures that docs/performance/figures.md shows, in its order.
 const SHOWN: [(Measure, &str); 23] = [
     (Measure::Start, "this zone"),
     (Measure::HttpPage, "page 1"),
@@ -51,7 +66,7 @@ const SHOWN: [(Measure, &str); 23] = [
     (Measure::Disk, ""),
 ];
 
-/// Writes the figures of a file into docs/performance.md, and the plots and the file next to it.
+/// Writes the figures of a file into both pages, and the plots and the file next to them.
 pub fn write(path: &Path) -> anyhow::Result<()> {
     let figures = Figures::read(path)?;
     let docs = root().join("docs");
@@ -71,12 +86,9 @@ pub fn write(path: &Path) -> anyhow::Result<()> {
             links.push(format!("- {link}\n"));
         }
     }
-    let written = format!(
-        "{images}{}\n{}{}",
-        links.concat(),
-        sections(&figures),
-        runs(&figures.machines)
-    );
+    let short = shown(&figures, &SHORT, |figure, unit| Some(value(figure, unit)));
+    let written = format!("{images}{}\n{short}", links.concat());
+    std::fs::write(directory.join("figures.md"), all(&figures))?;
     let page = docs.join("performance.md");
     let text = std::fs::read_to_string(&page)?;
     let (before, rest) = text
@@ -88,6 +100,16 @@ pub fn write(path: &Path) -> anyhow::Result<()> {
     std::fs::write(&page, format!("{before}{BEGIN}\n\n{written}\n{END}{after}"))?;
     eprintln!("written: {} and {}", page.display(), directory.display());
     Ok(())
+}
+
+/// The page of all figures.
+fn all(figures: &Figures) -> String {
+    format!(
+        "# Figures\n\n`cargo xtask bench --plot` writes this page.\n\
+         [performance.md](../performance.md) says what the figures mean.\n\n{}## Machines\n\n{}",
+        sections(figures),
+        runs(&figures.machines)
+    )
 }
 
 /// Describes each machine, with the runs on it.
@@ -143,7 +165,7 @@ fn wrapped(item: &str) -> String {
     text
 }
 
-/// The tables of the page: figures, slowest answers, processor time.
+/// The tables of all figures: figures, slowest answers, processor time.
 fn sections(figures: &Figures) -> String {
     let percentile = |figure: &Figure, unit| {
         (unit == Unit::PerSecond)
@@ -153,26 +175,30 @@ fn sections(figures: &Figures) -> String {
     let tables = [
         (
             "Figures: a time is the median",
-            shown(figures, |figure, unit| Some(value(figure, unit))),
+            shown(figures, &SHOWN, |figure, unit| Some(value(figure, unit))),
         ),
         (
             "99 % of these answers take at most",
-            shown(figures, percentile),
+            shown(figures, &SHOWN, percentile),
         ),
         (
             "Processor time for each answer: server, or server + PostgreSQL",
-            shown(figures, |figure, _| processor(figure)),
+            shown(figures, &SHOWN, |figure, _| processor(figure)),
         ),
     ];
     let mut text = String::new();
     for (heading, table) in tables {
-        let _ = write!(text, "### {heading}\n\n{table}\n");
+        let _ = write!(text, "## {heading}\n\n{table}\n");
     }
     text
 }
 
-/// A table of the figures that the page shows. Rows without a cell are left out.
-fn shown(figures: &Figures, cell: impl Fn(&Figure, Unit) -> Option<String>) -> String {
+/// A table with these rows. Those without a cell are left out.
+fn shown(
+    figures: &Figures,
+    rows: &[(Measure, &str)],
+    cell: impl Fn(&Figure, Unit) -> Option<String>,
+) -> String {
     let sizes: BTreeSet<u64> = figures.figures.iter().map(|one| one.certificates).collect();
     let sizes: Vec<u64> = sizes.into_iter().rev().take(SIZES_SHOWN).collect();
     let columns: BTreeSet<(Database, u64)> = figures
@@ -187,7 +213,7 @@ fn shown(figures: &Figures, cell: impl Fn(&Figure, Unit) -> Option<String>) -> S
         let _ = write!(text, " {}, {size} |", database.name());
     }
     let _ = write!(text, "\n|---|{}\n", "---|".repeat(columns.len()));
-    for (what, which) in SHOWN {
+    for &(what, which) in rows {
         let (label, unit, _) = what.describe();
         let found = |(database, certificates): &(Database, u64)| {
             let mut all = figures.figures.iter().filter(|figure| {
@@ -317,7 +343,7 @@ mod tests {
         );
         assert!(runs(&read.machines).contains("second") && !runs(&read.machines).contains("first"));
         assert_eq!(
-            shown(&read, |figure, unit| Some(value(figure, unit))),
+            shown(&read, &SHOWN, |figure, unit| Some(value(figure, unit))),
             "| | PostgreSQL, 10,000 |\n|---|---|\n\
              | page of 20 over HTTP, one client: last pages | 250 µs |\n"
         );
@@ -328,8 +354,7 @@ mod tests {
     fn no_line_of_the_page_is_longer_than_the_limit() {
         let path = root().join("docs/performance/figures.jsonl");
         let figures = Figures::read(&path).unwrap();
-        let text = format!("{}{}", sections(&figures), runs(&figures.machines));
-        for line in text.lines() {
+        for line in all(&figures).lines() {
             assert!(line.chars().count() <= COLUMNS_MAX, "{line}");
         }
     }
