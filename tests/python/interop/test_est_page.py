@@ -1,7 +1,9 @@
-"""docs/est.md and docs/ci.md: their commands on a machine whose names lead to a new server."""
+"""docs/est.md, invites.md, renewal.md and ci.md: their commands on a machine whose names lead to a
+new server."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,7 @@ mkdir -p /etc/certgate
 {EC} -CA enrol-ca.crt -CAkey enrol-ca.key -keyout /etc/certgate/enrol.key \\
   -out /etc/certgate/enrol.crt -subj /CN=enrol.example.com {LEAF} \\
   -addext subjectAltName=DNS:enrol.example.com
+cat enrol-ca.crt >> /etc/certgate/enrol.crt
 """
 
 # A CA that a manufacturer has, and the certificate of one of its devices.
@@ -74,13 +77,58 @@ def test_the_page_of_est(machine: Machine) -> None:
     assert "CN = device-1" in machine.run(show, HOME)
 
 
+def pinned(machine: Machine, script: str) -> str:
+    """A script with the port and the fingerprint of the CA of the server."""
+    shown = machine.run("openssl x509 -in enrol-ca.crt -noout -fingerprint -sha256", HOME)
+    fingerprint = shown.strip().split("=")[1].replace(":", "").lower()
+    script = script.replace("https://enrol.example.com/", "https://enrol.example.com:8789/")
+    return script.replace("5f1c…e2", fingerprint)
+
+
+def test_the_page_of_invites(machine: Machine) -> None:
+    create, enrol, by_curl, listed, withdraw, api = commands("docs/invites.md")
+    machine.run(f"mkdir -p /etc/certs\n{create.strip()} > invite.txt", HOME)
+    machine.run(pinned(machine, enrol), HOME)
+    assert "used" in machine.run(listed, HOME)
+
+    # The invite of a client that has no certgate: its ID and secret are a name and a password.
+    user = """sed 's|.*/||; s/\\(.*\\)#\\(.*\\)/user = "\\1:\\2"/' invite.txt > user.txt"""
+    machine.run(f"{create.strip()} > invite.txt\n{user}\n{by_curl}", HOME)
+    show = "openssl base64 -d -A -in anna.p7 | openssl pkcs7 -inform DER -print_certs -noout"
+    assert "CN = anna" in machine.run(show, HOME)
+
+    profile = "sed -n 's/^NAME = \"\\(.*\\)\"/\\1/p' certgate-data/client.toml"
+    token, zone = (profile.replace("NAME", name) for name in ("token", "zone_id"))
+    variables = f"TOKEN=$({token})\nZONE=$({zone})\nAPI=http://127.0.0.1:8787\n"
+    identifier = json.loads(machine.run(variables + api, HOME))["result"]["id"]
+    (example,) = re.findall(r"withdraw (\S+)", withdraw)
+    machine.run(withdraw.replace(example, identifier), HOME)
+    assert "withdrawn" in machine.run(listed, HOME)
+
+
+def test_the_page_of_renewals(machine: Machine) -> None:
+    begin, first, renew, daemon, *_ = commands("docs/renewal.md")
+    create, enrol = begin.split("\n", 1)
+    machine.run(f"mkdir -p /etc/certs\n{create} > invite.txt", HOME)
+    machine.run(pinned(machine, enrol), HOME)
+    renew = renew.replace("systemctl reload nginx", "touch reloaded")
+    machine.run(renew + renew.replace(" --exec", " --within 1/1 --exec") + "rm reloaded", HOME)
+    first = first.replace("laptop-17", "laptop-18")
+    machine.run(pinned(machine, first), HOME)
+
+    daemon = daemon.replace("systemctl reload nginx", "true").strip()
+    machine.run(f"{daemon} > daemon.log 2>&1 & echo $! > daemon.pid", HOME)
+    says = "cat daemon.log"
+    eventually("the daemon waits", lambda: "laptop-17" in machine.run(says, HOME))
+    machine.run("kill $(cat daemon.pid)", HOME)
+
+
 def test_a_runner_with_a_certificate_of_its_own(machine: Machine) -> None:
-    """The last block of ci.md, against a service that only admits its certificate."""
+    """The last block of ci.md. test_tasks.py calls a service with such a certificate."""
     _, _, job = commands("docs/ci.md")
     renew, call = job.splitlines()
-    pin = "openssl x509 -in enrol-ca.crt -noout -fingerprint -sha256 | cut -d= -f2 | tr -d :"
-    address = "https://enrol.example.com:8789/.well-known/est/example.com"
-    renew += f' --est {address} --fingerprint "$({pin})"'
+    address = "https://enrol.example.com/.well-known/est/example.com"
+    renew = pinned(machine, f"{renew} --est {address} --fingerprint 5f1c…e2")
     issue = "mkdir -p /etc/certs\ncertgate cert issue --cn runner --out /etc/certs/runner"
     machine.run(f"{issue}\n{renew}", HOME)
     assert call.startswith("curl --cert /etc/certs/runner.crt --key /etc/certs/runner.key https://")
