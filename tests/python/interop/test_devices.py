@@ -20,7 +20,7 @@ from kit.pages import blocks, programs
 
 PAGE = "docs/devices.md"
 NAME = "laptop-17"
-WORKS = "a service behind mTLS, as [devices.md](devices.md) says"
+WORKS = "the recipe of [devices.md](devices.md)"
 
 # Browsers start slowly on a busy machine.
 BROWSER_SECONDS = 120
