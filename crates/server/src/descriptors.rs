@@ -16,6 +16,7 @@ pub fn connections(wanted: usize, listeners: u64) -> usize {
     let open_files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let possible = possible(open_files_max, listeners);
     let wanted = wanted as u64;
+    metrics::gauge!("certgate_connections_unavailable").set(wanted.saturating_sub(possible) as f64);
     if possible < wanted {
         tracing::warn!(
             open_files_max,

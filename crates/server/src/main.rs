@@ -20,6 +20,7 @@ mod last_check;
 mod limited;
 mod listener;
 mod log;
+mod metric_help;
 mod migrate;
 mod offline;
 mod process;

@@ -25,6 +25,7 @@ use crate::last_backup;
 use crate::last_check::LastCheck;
 use crate::listener::Listener;
 use crate::log::Log;
+use crate::metric_help;
 use crate::offline::OfflineSocket;
 use crate::process;
 use crate::public_url;
@@ -298,6 +299,7 @@ fn parts(
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         metrics: Arc::new(move || {
+            metrics_of_build();
             LastCheck::measure(&directory);
             if is_embedded {
                 last_backup::measure(&directory);
@@ -319,6 +321,11 @@ fn parts(
 fn enrol_url(config: &Config, bound: Option<SocketAddr>) -> Option<String> {
     let given = config.enrolment.as_ref()?.url.clone();
     given.or_else(|| bound.map(|address| format!("https://{address}")))
+}
+
+/// Names the version of the server.
+fn metrics_of_build() {
+    metrics::gauge!("certgate_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
 
 /// Starts the task for `certgate token create --offline`. The server also works without it.
@@ -503,7 +510,9 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) -> String {
 pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     let seconds = Matcher::Suffix("_seconds".to_owned());
     let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &SECONDS_BUCKETS)?;
-    builder
+    let handle = builder
         .install_recorder()
-        .context("cannot start the metrics")
+        .context("cannot start the metrics")?;
+    metric_help::describe();
+    Ok(handle)
 }

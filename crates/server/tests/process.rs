@@ -365,3 +365,50 @@ fn a_data_directory_that_others_can_enter_is_refused() {
         assert!(told.contains(reason), "{mode:o}: {told}");
     }
 }
+
+#[test]
+fn each_change_has_one_line_with_actor_action_object_and_address() {
+    let log = |directory: &Path| Stdio::from(File::create(directory.join("log")).unwrap());
+    let server = Server::start("--log-format json", Stdio::null(), log);
+    server.works("first");
+    // Many at once: no line is left out.
+    let names: Vec<_> = (0..30).map(|number| format!("device-{number}")).collect();
+    let names = format!("common_name\n{}\n", names.join("\n"));
+    std::fs::write(server.path("names.csv"), names).unwrap();
+    server.ok("cert issue --from names.csv --out devices/");
+    server.ok("host add api.example.com");
+    let audited = server.ok("audit list --all --output json");
+    let audited: serde_json::Value = serde_json::from_str(&audited).unwrap();
+    let audited = audited["result"]
+        .as_array()
+        .unwrap_or_else(|| audited.as_array().unwrap());
+    let lines = || {
+        let log = std::fs::read_to_string(server.path("log")).unwrap();
+        let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+        let of_change = |line: &serde_json::Value| line["target"] == "certgate::change";
+        lines.filter(of_change).collect::<Vec<serde_json::Value>>()
+    };
+    let by_callers = |lines: &[serde_json::Value]| {
+        let of_token = |line: &&serde_json::Value| {
+            let actor = line["actor"].as_str().unwrap();
+            actor.starts_with("token:") && line["address"] == "127.0.0.1"
+        };
+        lines.iter().filter(of_token).count()
+    };
+    // Issue, revoke, restore, thirty more, and the hostname.
+    server.eventually("every line is written", || by_callers(&lines()) == 34);
+    let lines = lines();
+    let logged = |action: &str, object: &str| {
+        let is_it = |line: &&serde_json::Value| {
+            let found = line["object"].as_str().unwrap();
+            line["message"] == action && found.starts_with(&format!("{object}:"))
+        };
+        lines.iter().filter(is_it).count()
+    };
+    assert_eq!(logged("issue", "client_certificate"), 31);
+    assert_eq!(logged("revoke", "client_certificate"), 1);
+    assert_eq!(logged("reactivate", "client_certificate"), 1);
+    assert_eq!(logged("update", "hostname_associations"), 1);
+    assert!(audited.len() >= 34, "{}", audited.len());
+    server.stop();
+}

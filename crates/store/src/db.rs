@@ -23,6 +23,7 @@ use std::task::{Context, Poll, Waker};
 pub(crate) use self::cell::{Cell, FromCell, Row, escaped};
 pub(crate) use self::value::{Value, values};
 use crate::StoreError;
+use crate::change_log::Uncommitted;
 pub(crate) use crate::dialect::Dialect;
 use crate::error::corrupt;
 use crate::position::Layout;
@@ -42,6 +43,9 @@ pub(crate) trait Db: Sync {
 
     /// The sizes of the counters' blocks in this database.
     fn layout(&self) -> Layout;
+
+    /// The entries of the audit log that the open transaction has added.
+    fn uncommitted(&self) -> &Uncommitted;
 
     /// Passes the rows of an answer to `visit` until it breaks.
     fn each(

@@ -10,6 +10,7 @@
 //! - `conformance` is the suite that both engines pass.
 
 mod audit;
+mod change_log;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod db;
@@ -36,6 +37,7 @@ mod verbs;
 mod writes;
 
 pub use audit::AuditVerdict;
+pub use change_log::CHANGES_TARGET;
 pub use error::StoreError;
 pub use fault::{FaultPoint, fault_point};
 pub use index_work::{IndexStep, IndexWork};

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use certgate_model::AuditEntry;
+
 use crate::db::Transaction;
 use crate::verbs::changes::{self, RequestedChange};
 use crate::verbs::recording::{self, New};
@@ -135,29 +137,34 @@ pub(crate) enum Run {
     Apart,
 }
 
-/// Runs a batch in a new transaction, up to its commit.
+/// Runs a batch in a new transaction, up to its commit. Returns the entries that it adds to the
+/// audit log, which the log shows after the commit.
 pub(crate) async fn run<D: Transaction>(
     db: &D,
     batch: &mut [Member<D>],
     how: Run,
-) -> Result<(), StoreError> {
+) -> Result<Vec<AuditEntry>, StoreError> {
+    db.uncommitted().begin();
     db.begin().await?;
     if how == Run::Together {
-        return apply(db, batch).await;
+        apply(db, batch).await?;
+        return Ok(db.uncommitted().take());
     }
     for member in batch {
+        db.uncommitted().savepoint();
         db.savepoint().await?;
         match apply(db, std::slice::from_mut(member)).await {
             Ok(()) => member.failure = None,
             Err(error) if db.concerns_all(&error) => return Err(error),
             Err(error) => {
                 member.failure = Some(error);
+                db.uncommitted().roll_back();
                 db.roll_back_to_savepoint().await?;
             }
         }
         db.release().await?;
     }
-    Ok(())
+    Ok(db.uncommitted().take())
 }
 
 /// Runs new certificates first, then changes of them. All writes of a batch wait at the same time,

@@ -17,6 +17,7 @@ class Metrics:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as answer:
             text = answer.read().decode()
         self.types: dict[str, str] = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
+        self.help: dict[str, str] = dict(re.findall(r"^# HELP (\w+) (.+)$", text, re.MULTILINE))
         self.values: dict[str, float] = {}
         self.labels: dict[str, set[str]] = {name: set() for name in self.types}
         for series, name, labels, value in re.findall(

@@ -32,6 +32,7 @@ def test_the_page_has_every_metric_and_no_other(server: Server, csr: str) -> Non
     metrics = Metrics(server)
     shown = {name: (kind, metrics.labels[name]) for name, kind in metrics.types.items()}
     assert documented(SERVER) == shown
+    assert metrics.help.keys() == shown.keys()
 
     # Includes metrics that only a fault would show.
     # Gateways and authz have metrics of their own.
@@ -67,7 +68,9 @@ def test_the_page_has_every_metric_of_enforcement_points() -> None:
 def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
     values = Metrics(make_server()).values
     begun = {
-        series: value for series, value in values.items() if not series.startswith("certgate_http_")
+        series: value
+        for series, value in values.items()
+        if not series.startswith(("certgate_http_", "certgate_build_info"))
     }
     statuses = ("active", "pending_reactivation", "pending_revocation", "revoked")
     closed = ("address", "full", "refused", "timeout")
@@ -97,6 +100,7 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
         "certgate_tls_certificate_expires_timestamp_seconds": 0,
         "certgate_enrol_tls_certificate_expires_timestamp_seconds": 0,
         **{f'certgate_enrolled_total{{by="{by}"}}': 0 for by in ENROLLED_BY},
+        "certgate_connections_unavailable": 0,
         "certgate_log_lines_dropped_total": 0,
         "certgate_log_lines_limited_total": 0,
         **{f'certgate_connections_closed_total{{reason="{reason}"}}': 0 for reason in closed},

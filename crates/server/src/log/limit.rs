@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use certgate_enforcement::authz::ACCESS_LOG_TARGET as AUTHZ_LOG;
 use certgate_enforcement::gateway::ACCESS_LOG;
 use certgate_model::lock;
+use certgate_store::CHANGES_TARGET;
 use metrics::Counter;
 use tracing::callsite::Identifier;
 use tracing::{Event, Level, Subscriber};
@@ -34,7 +35,7 @@ pub enum End {
 
 /// A format of lines that leaves out repeated ones. The next written line of the same place has
 /// their number as `not_logged`. Debug and trace lines and the access log of the gateway, which an
-/// operator asks for, have no limit.
+/// operator asks for, and the lines about changes have no limit.
 pub struct Limited<F> {
     format: F,
     end: End,
@@ -68,8 +69,8 @@ impl<F> Limited<F> {
     /// Returns the number of lines left out before this one. [`None`] leaves this one out too.
     fn admit(&self, event: &Event<'_>) -> Option<u64> {
         let metadata = event.metadata();
-        let is_access_log = [ACCESS_LOG, AUTHZ_LOG].contains(&metadata.target());
-        if *metadata.level() > Level::INFO || is_access_log {
+        let is_wanted = [ACCESS_LOG, AUTHZ_LOG, CHANGES_TARGET].contains(&metadata.target());
+        if *metadata.level() > Level::INFO || is_wanted {
             return Some(0);
         }
         let mut places = lock(&self.places);

@@ -22,6 +22,7 @@ use super::error::{NO_ANSWER, Trouble, text};
 use super::hosts::Hosts;
 use super::index_states;
 use crate::StoreError;
+use crate::change_log::Uncommitted;
 use crate::db::{Cell, Db, Dialect, Row, Transaction, Value, Values, Visit, escaped, note};
 use crate::error::corrupt;
 use crate::position::Layout;
@@ -43,6 +44,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
 pub(crate) struct PostgresDb {
     client: Client,
     layout: Layout,
+    uncommitted: Uncommitted,
     /// The instant at which waiting for an answer ends.
     deadline: Option<Instant>,
     /// A statement has failed since the transaction, or the savepoint, began: nothing may be
@@ -88,6 +90,7 @@ impl PostgresDb {
         Self {
             client,
             layout,
+            uncommitted: Uncommitted::default(),
             deadline: None,
             failed: AtomicBool::new(false),
             passing: AtomicBool::new(false),
@@ -310,6 +313,10 @@ impl Db for PostgresDb {
 
     fn layout(&self) -> Layout {
         self.layout
+    }
+
+    fn uncommitted(&self) -> &Uncommitted {
+        &self.uncommitted
     }
 
     async fn each(

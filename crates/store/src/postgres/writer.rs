@@ -42,13 +42,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use certgate_model::lock;
+use certgate_model::{AuditEntry, lock};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::connect::Address;
 use super::db::{Committed, PostgresDb};
 use super::error::Trouble;
 use crate::StoreError;
+use crate::change_log;
 use crate::db::{Db as _, Transaction as _, values};
 use crate::error::corrupt;
 use crate::fault::{FaultPoint, fault_point};
@@ -106,6 +107,7 @@ impl Writer {
             batch: 0,
             confirmed: 0,
             warned: None,
+            entries: Vec::new(),
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -181,6 +183,8 @@ struct Worker {
     confirmed: i64,
     /// The time of the last warning about a commit without an answer.
     warned: Option<Instant>,
+    /// The entries of the audit log in the last batch.
+    entries: Vec<AuditEntry>,
 }
 
 impl Worker {
@@ -249,6 +253,7 @@ impl Worker {
             }
         }
         writes::answer(batch);
+        change_log::log(&std::mem::take(&mut self.entries));
         fault_point(FaultPoint::Answered);
     }
 
@@ -269,7 +274,8 @@ impl Worker {
         };
         db.set_deadline(Instant::now() + BATCH_TIMEOUT);
         let outcome = match writes::run(&db, batch, how).await {
-            Ok(()) => {
+            Ok(entries) => {
+                self.entries = entries;
                 fault_point(FaultPoint::BeforeCommit);
                 match db.commit_after(&self.note()).await {
                     Committed::Yes => {

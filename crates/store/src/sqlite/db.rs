@@ -9,6 +9,7 @@ use rusqlite::{Connection, Rows, Statement, ToSql, params_from_iter};
 
 use super::tables;
 use crate::StoreError;
+use crate::change_log::Uncommitted;
 use crate::db::{Cell, Db, Dialect, Row, Transaction, Value, Values, Visit, note};
 use crate::error::corrupt;
 use crate::position::Layout;
@@ -18,6 +19,7 @@ use crate::schema::{MIGRATIONS, Table};
 pub(crate) struct SqliteDb {
     connection: Mutex<Connection>,
     layout: Layout,
+    uncommitted: Uncommitted,
 }
 
 impl SqliteDb {
@@ -25,6 +27,7 @@ impl SqliteDb {
         Self {
             connection: Mutex::new(connection),
             layout,
+            uncommitted: Uncommitted::default(),
         }
     }
 
@@ -78,6 +81,10 @@ impl Db for SqliteDb {
 
     fn layout(&self) -> Layout {
         self.layout
+    }
+
+    fn uncommitted(&self) -> &Uncommitted {
+        &self.uncommitted
     }
 
     async fn each(

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use certgate_model::lock;
+use certgate_model::{AuditEntry, lock};
 use rusqlite::MAIN_DB;
 use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
@@ -26,6 +26,7 @@ use super::db::SqliteDb;
 use super::journal::Journal;
 use super::open::BUSY_TIMEOUT;
 use crate::StoreError;
+use crate::change_log;
 use crate::db::now;
 use crate::fault::{FaultPoint, fault_point};
 use crate::queue::{Queue, Worked};
@@ -225,7 +226,10 @@ impl Worker {
             outcome = self.transaction(&mut batch, Run::Apart);
         }
         match outcome {
-            Ok(()) => self.answer(batch),
+            Ok(entries) => {
+                self.answer(batch);
+                change_log::log(&entries);
+            }
             Err(error) => {
                 let reason = error.into_detail();
                 tracing::warn!(
@@ -238,9 +242,13 @@ impl Worker {
         }
     }
 
-    fn transaction(&mut self, batch: &mut [Member<SqliteDb>], how: Run) -> Result<(), StoreError> {
+    fn transaction(
+        &mut self,
+        batch: &mut [Member<SqliteDb>],
+        how: Run,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
         let _rolled_back = RollBack(&self.db);
-        now(writes::run(&self.db, batch, how))?;
+        let entries = now(writes::run(&self.db, batch, how))?;
         fault_point(FaultPoint::BeforeCommit);
         let took = timed(|| self.db.run("COMMIT"))?;
         fault_point(FaultPoint::Committed);
@@ -248,7 +256,7 @@ impl Worker {
             expected: batch.len(),
             patience: (took / 2).min(GATHER_MAX),
         };
-        Ok(())
+        Ok(entries)
     }
 
     fn answer(&self, batch: Vec<Member<SqliteDb>>) {

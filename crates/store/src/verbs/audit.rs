@@ -67,6 +67,7 @@ pub(crate) async fn record_all<D: Db>(
         certificate_events::add(db, chain, &entries),
     )
     .await?;
+    db.uncommitted().add(entries);
     Ok(())
 }
 
