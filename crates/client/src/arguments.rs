@@ -5,6 +5,7 @@ mod change;
 mod enrol;
 mod format;
 mod invite;
+mod login;
 mod search;
 mod values;
 
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use certgate_model::{KeyAlgorithm, Lifetime, NamePattern, Role, TokenId};
 use certgate_wire::AddressBlockText;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
 pub use self::ca::{
@@ -25,6 +27,7 @@ pub use self::enrol::parse_within;
 pub use self::enrol::{EnrolArgs, Fingerprint, RenewArgs, Within, parse_fingerprint};
 pub use self::format::{Format, FormatParser};
 pub use self::invite::{InviteArgs, InviteCommand};
+pub use self::login::{ContextCommand, LoginArgs, LogoutArgs};
 pub use self::search::{CountArgs, FilterArgs, ListArgs, Sort};
 pub use self::values::{Moment, Statuses, kebab, parse_duration};
 use self::values::{parse_days, parse_moment, parse_network};
@@ -49,6 +52,16 @@ pub enum ClientCommand {
         /// or the only zone]
         #[arg(long, short, value_name = "NAME|ID", display_order = LAST)]
         zone: Option<String>,
+    },
+    /// Look for problems of the server, and print the fix of each: listeners, clock, addresses in
+    /// certificates, CRLs, disk, limits and versions. The exit status is as that of `status`
+    Doctor {
+        /// The connection.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The account.
+        #[command(flatten)]
+        account: AccountArgs,
     },
     /// Find, show, issue, revoke, restore and export client certificates
     Cert {
@@ -146,6 +159,10 @@ pub struct ClientArgs {
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath,
         help_heading = "Connection")]
     pub api_ca: Option<PathBuf>,
+    /// Server that you have logged in to, by the name of its context [default: CERTGATE_CONTEXT, or
+    /// the current context unless ./certgate-data has a server]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Connection")]
+    pub context: Option<String>,
     /// Data directory of a server on this machine, for its address and token [default:
     /// ./certgate-data]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath,
@@ -283,7 +300,7 @@ pub enum CertCommand {
 #[command(group = ArgGroup::new("p12_form").multiple(true).args(["p12", "p12_legacy"]))]
 pub struct IssueArgs {
     /// Common name of a new key and request. The key never leaves this machine
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub cn: Option<String>,
     /// Existing certificate signing request (PEM), - for standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
@@ -495,12 +512,14 @@ pub enum ApiKeyCommand {
 
 /// `certgate token create`
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("rights").required(true).multiple(true)
+    .args(["permissions", "role", "offline"]))]
 pub struct TokenCreateArgs {
     /// Name of the token
     pub name: String,
     /// Permission of the token, such as "SSL and Certificates Read". You can repeat it
     #[arg(long = "permission", short, value_name = "NAME")]
-    #[arg(required_unless_present_any = ["role", "offline"], conflicts_with = "role")]
+    #[arg(conflicts_with = "role")]
     pub permissions: Vec<String>,
     /// Job of the token, instead of its permissions [default with --offline: admin]
     #[arg(long, value_enum, value_name = "NAME")]

@@ -7,11 +7,13 @@ mod ca;
 mod ca_states;
 mod cert;
 mod certificate;
+mod doctor;
 mod enrol;
 mod history;
 mod host;
 mod invite;
 mod issue;
+mod login;
 mod managed;
 mod many;
 mod names;
@@ -25,8 +27,9 @@ mod zone;
 
 use self::cert::StatusRequest;
 use crate::arguments::{
-    ApiKeyCommand, AuditListArgs, CaCommand, CertCommand, ClientArgs, ClientCommand, EnrolArgs,
-    HostCommand, InviteArgs, InviteCommand, RenewArgs, RulesCommand, TokenCommand, ZoneCommand,
+    ApiKeyCommand, AuditListArgs, CaCommand, CertCommand, ClientArgs, ClientCommand,
+    ContextCommand, EnrolArgs, HostCommand, InviteArgs, InviteCommand, LoginArgs, LogoutArgs,
+    RenewArgs, RulesCommand, TokenCommand, ZoneCommand,
 };
 use crate::failure::Failure;
 use crate::output::Screen;
@@ -45,6 +48,11 @@ pub fn run(command: ClientCommand, context: &Context<'_>) -> Result<(), Failure>
             let (session, screen) = &mut open(&client, context)?;
             let zone = session.zone(zone.as_deref())?;
             status::run(session, &zone, screen)
+        }
+        ClientCommand::Doctor { client, account } => {
+            let (session, screen) = &mut open(&client, context)?;
+            let directory = session.local_directory(&client, context);
+            doctor::run(session, account.named(), directory.as_deref(), screen)
         }
         ClientCommand::Host {
             client,
@@ -179,6 +187,21 @@ pub fn audit(
 ) -> Result<(), Failure> {
     let (session, screen) = &mut open(client, context)?;
     audit::list(session, arguments, screen)
+}
+
+/// `certgate login`
+pub fn login(arguments: &LoginArgs, context: &Context<'_>) -> Result<(), Failure> {
+    login::login(arguments, context)
+}
+
+/// `certgate logout`
+pub fn logout(arguments: &LogoutArgs, context: &Context<'_>) -> Result<(), Failure> {
+    login::logout(arguments, context)
+}
+
+/// `certgate context`
+pub fn contexts(command: &ContextCommand, context: &Context<'_>) -> Result<(), Failure> {
+    login::context(command, context)
 }
 
 /// `certgate enrol`

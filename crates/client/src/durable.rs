@@ -21,6 +21,8 @@ pub enum Existing {
 /// that the mode excludes cannot read the file at any instant.
 pub fn write_file(path: &Path, parts: &[&[u8]], mode: u32, existing: Existing) -> io::Result<()> {
     let directory = directory_of(path);
+    // The error about a temporary file would name that one.
+    directory.metadata()?;
     let mut file = tempfile::Builder::new()
         .prefix(PARTIAL)
         .permissions(Permissions::from_mode(mode))

@@ -17,6 +17,9 @@ pub const API_CA: &str = "CERTGATE_API_CA";
 /// The configuration file.
 pub const CONFIG: &str = "CERTGATE_CONFIG";
 
+/// The name of the context of a command.
+pub const CONTEXT: &str = "CERTGATE_CONTEXT";
+
 /// An invite, which is a secret.
 pub const INVITE: &str = "CERTGATE_INVITE";
 
@@ -30,7 +33,16 @@ pub const TOKEN: &str = "CERTGATE_TOKEN";
 pub const ZONE: &str = "CERTGATE_ZONE";
 
 /// The variables that are not settings of the server.
-pub const CLIENT_VARIABLES: [&str; 7] = [API, API_CA, CONFIG, INVITE, P12_PASSWORD, TOKEN, ZONE];
+pub const CLIENT_VARIABLES: [&str; 8] = [
+    API,
+    API_CA,
+    CONFIG,
+    CONTEXT,
+    INVITE,
+    P12_PASSWORD,
+    TOKEN,
+    ZONE,
+];
 
 /// The environment variables that concern certgate. It has no `Debug`: tokens and keys are among
 /// the values.

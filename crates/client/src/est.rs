@@ -1,8 +1,6 @@
 //! A client of Enrollment over Secure Transport (RFC 7030, RFC 8951).
 
 mod address;
-mod pinned;
-mod transport;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,17 +9,14 @@ use certgate_model::Timestamp;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use ureq::Body;
 use ureq::http::{Request, Response, StatusCode, header};
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
 use zeroize::Zeroizing;
 
 pub use self::address::EstUrl;
-use self::pinned::{Seen, Trust};
-use self::transport::TlsConnector;
 use crate::arguments::Fingerprint;
 use crate::failure::{Exit, Failure};
 use crate::http::pause;
 use crate::output::printable;
+use crate::tls::{self, Seen, Trust};
 
 /// Limits the wait for a connection: a running server accepts within a round trip.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,7 +106,9 @@ impl Est {
         };
         let trust = match fingerprint {
             Some(fingerprint) => Trust::Pinned(fingerprint),
-            None => Trust::of_system()?,
+            None => Trust::of_system().map_err(|failure| {
+                failure.hint("give the fingerprint of the server or its CA with --fingerprint")
+            })?,
         };
         let mut est = Self::with(url, trust, certificate.as_ref(), password)?;
         let answer = match (est.get("cacerts"), fingerprint) {
@@ -154,7 +151,7 @@ impl Est {
             let key = PrivateKeyDer::Pkcs8(key.to_vec().into());
             (chain.clone(), key)
         });
-        let tls = pinned::configuration(trust, client, seen.clone())?;
+        let configuration = tls::configuration(trust, client, seen.clone())?;
         let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .https_only(true)
@@ -166,13 +163,9 @@ impl Est {
             // A forward proxy cannot reach this machine's own addresses.
             config = config.proxy(None);
         }
-        let connector =
-            ().chain(ConnectProxyConnector::default())
-                .chain(TcpConnector::default())
-                .chain(TlsConnector::new(tls));
         Ok(Self {
             url: url.clone(),
-            agent: ureq::Agent::with_parts(config.build(), connector, DefaultResolver::default()),
+            agent: tls::agent(config.build(), configuration),
             seen,
             password,
             authorities: Vec::new(),

@@ -147,10 +147,19 @@ impl Failure {
             "" => return String::new(),
             message => format!("error: {message}\n"),
         };
-        match &self.hint {
+        match self
+            .hint
+            .as_deref()
+            .or_else(|| remedy_of_system(&self.message))
+        {
             Some(hint) => format!("{message}hint: {hint}\n"),
             None => message,
         }
+    }
+
+    /// Returns the problem and the remedy apart.
+    pub fn parts(self) -> (String, String) {
+        (self.message, self.hint.unwrap_or_default())
     }
 
     /// Keeps only the exit status, after the lines were printed.
@@ -165,6 +174,23 @@ impl Failure {
         let _ = io::stderr().lock().write_all(self.lines().as_bytes());
         ExitCode::from(self.exit.status())
     }
+}
+
+/// Returns the remedy of an error of the system that ends a message, which has no other.
+fn remedy_of_system(message: &str) -> Option<&'static str> {
+    const REMEDIES: [(&str, &str); 3] = [
+        (
+            "(os error 2)",
+            "check the path, which is relative to the current directory",
+        ),
+        (
+            "(os error 13)",
+            "run the command as a user who may use the file, or name another",
+        ),
+        ("(os error 21)", "name a file in the directory"),
+    ];
+    let found = REMEDIES.iter().find(|(end, _)| message.ends_with(end));
+    found.map(|(_, remedy)| *remedy)
 }
 
 /// The message and the hint, as one text.

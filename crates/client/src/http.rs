@@ -6,7 +6,6 @@ mod trust;
 
 use std::fmt;
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,16 +13,16 @@ use certgate_model::{Hex, Timestamp};
 use serde::Serialize;
 use ureq::Body;
 use ureq::http::{Method, Request, Response, StatusCode, header};
-use ureq::tls::TlsConfig;
 use zeroize::Zeroizing;
 
 use self::address::base_of;
-pub use self::address::is_loopback;
+pub use self::address::{check_address, is_loopback};
 use self::answer::Reader;
 pub use self::answer::{Answer, Refusal, parsed};
-use self::trust::trusted;
+pub use self::trust::Trusted;
 use crate::failure::Failure;
 use crate::output::printable;
+use crate::tls;
 
 /// Limits the wait for a connection: a running server accepts within a round trip.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +42,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
 /// The largest text that the client reads: the metrics of a server have some hundred kilobytes.
 const TEXT_BYTES_MAX: u64 = 16 << 20;
+
+/// The largest answer to a request without the token: a shard of a CRL has some megabytes.
+const LOOK_BYTES_MAX: u64 = 64 << 20;
 
 /// The connections that stay open between requests: one for each request that a command sends at
 /// once.
@@ -82,6 +84,17 @@ impl fmt::Debug for Token {
     }
 }
 
+/// An answer to a request without the token.
+#[derive(Debug)]
+pub struct Look {
+    /// HTTP status.
+    pub status: u16,
+    /// The clock of the server, if it shows it.
+    pub date: Option<Timestamp>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
 /// A connection to the management API, which threads may share.
 #[derive(Debug)]
 pub struct Api {
@@ -95,12 +108,11 @@ pub struct Api {
 }
 
 impl Api {
-    /// Prepares a connection to the server at `address`, which may end in `/client/v4`.
-    /// `authorities` is a PEM file with the CAs to trust instead of the system's. Messages name the
-    /// token by `token_source`.
+    /// Prepares a connection to the server at `address`, which may end in `/client/v4`. Messages
+    /// name the token by `token_source`.
     pub fn new(
         address: &str,
-        authorities: Option<&Path>,
+        trusted: Trusted<'_>,
         token: Token,
         token_source: String,
     ) -> Result<Self, Failure> {
@@ -117,16 +129,15 @@ impl Api {
             // A forward proxy cannot reach this machine's own addresses.
             config = config.proxy(None);
         }
-        if base.starts_with("https://") {
-            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-            let tls = TlsConfig::builder()
-                .root_certs(trusted(authorities)?)
-                .unversioned_rustls_crypto_provider(provider)
-                .build();
-            config = config.tls_config(tls);
-        }
+        let agent = match base.starts_with("https://") {
+            true => {
+                let secured = tls::configuration(trusted.read()?, None, Arc::default())?;
+                tls::agent(config.build(), secured)
+            }
+            false => config.build().new_agent(),
+        };
         Ok(Self {
-            agent: config.build().new_agent(),
+            agent,
             base,
             token,
             token_source,
@@ -220,6 +231,7 @@ impl Api {
     ) -> Result<Answer, Refusal> {
         let reader = Reader {
             method: &method,
+            path,
             base: &self.base,
             token_source: &self.token_source,
         };
@@ -277,6 +289,41 @@ impl Api {
         let mut answer = answer.ok().filter(|answer| answer.status().is_success())?;
         let text = answer.body_mut().with_config().limit(TEXT_BYTES_MAX);
         text.read_to_string().ok()
+    }
+
+    /// Reads an address without the token: GET, or POST of an OCSP request. The server may be any.
+    pub fn look(&self, url: &str, ocsp_request: Option<&[u8]>) -> Result<Look, Failure> {
+        let unreachable = |error: &ureq::Error| {
+            Reader {
+                method: &Method::GET,
+                path: "",
+                base: url,
+                token_source: "",
+            }
+            .unreachable(error)
+        };
+        let request = Request::builder().uri(url);
+        let answer = match ocsp_request {
+            None => request.body(()).map(|request| self.agent.run(request)),
+            Some(body) => request
+                .method(Method::POST)
+                .header(header::CONTENT_TYPE, "application/ocsp-request")
+                .body(body)
+                .map(|request| self.agent.run(request)),
+        };
+        let answer = answer.map_err(|error| Failure::failed(format!("{url:?}: {error}")))?;
+        let mut answer = answer.map_err(|error| unreachable(&error))?;
+        let date = answer.headers().get(header::DATE);
+        let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        let date = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok());
+        let seconds = date.and_then(|date| i64::try_from(date.as_secs()).ok());
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().with_config().limit(LOOK_BYTES_MAX);
+        Ok(Look {
+            status,
+            date: seconds.map(Timestamp::from_unix),
+            body: body.read_to_vec().map_err(|error| unreachable(&error))?,
+        })
     }
 
     /// GET of an address of the public responder, without the token. Returns the time at which the

@@ -3,8 +3,8 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
-use certgate_model::SubjectFields;
-use certgate_pki::{ClientKey, P12Password, P12PasswordError, P12Protection, write_p12};
+use certgate_model::{KeyAlgorithm, Random, SECONDS_PER_DAY, SerialNumber, SubjectFields};
+use certgate_pki::{ClientKey, P12Password, P12PasswordError, P12Protection, Validity, write_p12};
 use console::Term;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
@@ -14,6 +14,7 @@ use crate::arguments::{IssueArgs, KeyName};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::files;
+use crate::output::wall_clock;
 
 /// The longest password file, in bytes.
 const PASSWORD_BYTES_MAX: u64 = 4096;
@@ -44,6 +45,28 @@ impl NewKey {
             csr,
         })
     }
+}
+
+/// Makes the certificate and the key of a server for tests and demonstrations, both PEM: the
+/// certificate signs itself and ends after a day.
+pub fn server_identity(
+    hostname: &str,
+    random: &dyn Random,
+) -> Result<(String, Zeroizing<String>), Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::failed(error.to_string());
+    let key = ClientKey::generate(KeyAlgorithm::P256).map_err(|error| failed(&error))?;
+    let mut serial = [0; 20];
+    random.fill(&mut serial);
+    let not_before = wall_clock().cut_to_minute();
+    let validity = Validity {
+        not_before,
+        not_after: not_before.plus_seconds(SECONDS_PER_DAY),
+    };
+    let certificate = key.server_certificate(hostname, SerialNumber::from_random(serial), validity);
+    Ok((
+        certificate.map_err(|error| failed(&error))?,
+        key.to_pkcs8_pem(),
+    ))
 }
 
 /// Reads the password of PKCS #12 files from the file, from `CERTGATE_P12_PASSWORD`, or from the

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod commands;
+mod contexts;
 mod durable;
 mod environment;
 mod est;
@@ -16,17 +17,19 @@ mod renewal;
 mod session;
 #[cfg(test)]
 mod testing;
+mod tls;
 
 pub use arguments::{
-    AuditListArgs, ClientArgs, ClientCommand, EnrolArgs, Format, FormatParser, RenewArgs,
-    TokenCommand, TokenCreateArgs, parse_duration,
+    AuditListArgs, ClientArgs, ClientCommand, ContextCommand, EnrolArgs, Format, FormatParser,
+    LoginArgs, LogoutArgs, RenewArgs, TokenCommand, TokenCreateArgs, parse_duration,
 };
-pub use commands::{audit, enrol, renew, run};
+pub use commands::{audit, contexts, enrol, login, logout, renew, run};
 pub use durable::{Existing, write_file};
 pub use environment::{
     CLIENT_VARIABLES, CONFIG as CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Environment,
 };
 pub use failure::{Exit, Failure};
+pub use key::server_identity;
 pub use output::Screen;
 pub use renewal::RunCommand;
 pub use session::{Connection, Context, connection};

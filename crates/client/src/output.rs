@@ -188,6 +188,11 @@ impl Screen {
         }
     }
 
+    /// Returns true if tables leave out what `--wide` shows.
+    pub fn is_short(&self) -> bool {
+        self.is_for_people() && !self.style.wide
+    }
+
     fn is_for_people(&self) -> bool {
         self.terminal.is_some() && self.format == Format::Table
     }

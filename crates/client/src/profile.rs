@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,9 @@ pub struct LocalProfile {
     pub account_id: String,
     /// The first zone.
     pub zone_id: String,
+    /// The PEM file with the certificate of the management API. Clients on this machine trust it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_certificate: Option<PathBuf>,
 }
 
 /// Does not show the token.
@@ -103,6 +106,7 @@ mod tests {
             token: "sesame-7f3a".to_owned(),
             account_id: "a".repeat(32),
             zone_id: "b".repeat(32),
+            tls_certificate: None,
         }
     }
 

@@ -1,5 +1,5 @@
 //! The server, the token, the zone and the account of a command: flags win over the environment,
-//! and the environment over the local data directory.
+//! the environment over the local data directory, and that over the context of `certgate login`.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -12,10 +12,11 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::arguments::{ClientArgs, Secret};
+use crate::contexts::{Contexts, ServerContext};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::files;
-use crate::http::{Answer, Api, Refusal, Token};
+use crate::http::{self, Answer, Api, Refusal, Token, Trusted};
 use crate::output::{Screen, Style, printable};
 use crate::profile::{self, LocalProfile};
 
@@ -26,7 +27,7 @@ const PAGE: u64 = 50;
 const PAGES_MAX: u64 = 1_000;
 
 /// The longest token file, in bytes: a token has about forty characters.
-const TOKEN_BYTES_MAX: u64 = 4096;
+pub const TOKEN_BYTES_MAX: u64 = 4096;
 
 /// The unreserved characters of RFC 3986 §2.3 stay in a query.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -42,6 +43,8 @@ pub struct Context<'a> {
     pub environment: &'a Environment,
     /// Reads the data directory from a configuration file, or from the usual one.
     pub data_dir: &'a dyn Fn(Option<&Path>) -> Result<PathBuf, Failure>,
+    /// The directory of the user's configuration, if the system names one.
+    pub config_dir: Option<&'a Path>,
     /// The source of idempotency keys.
     pub random: &'a dyn Random,
 }
@@ -52,7 +55,8 @@ pub struct Session {
     /// The connection.
     pub api: Api,
     profile: Option<LocalProfile>,
-    zone_variable: Option<String>,
+    /// The zone that the environment names, or the context.
+    default_zone: Option<String>,
 }
 
 /// The connection of a process that follows an account.
@@ -113,64 +117,91 @@ impl Session {
         screen: &mut Screen,
     ) -> Result<Self, Failure> {
         let environment = context.environment;
-        let local = Local::read(arguments, context)?;
+        let Local {
+            directory,
+            profile,
+            login,
+        } = Local::read(arguments, context)?;
         let named = arguments
             .api
             .as_deref()
             .or_else(|| environment.variable(environment::API));
-        // The profile's token goes to the profile's server and to no other.
-        let profile = match named {
-            Some(address) => local.profile.filter(|profile| {
-                profile.api.trim_end_matches('/') == address.trim_end_matches('/')
-            }),
-            None => local.profile,
+        // A stored token goes to its own server and to no other.
+        let is_of = |api: &str| {
+            named.is_none_or(|named| named.trim_end_matches('/') == api.trim_end_matches('/'))
         };
-        let Some(address) = named.or(profile.as_ref().map(|profile| profile.api.as_str())) else {
+        let profile = profile.filter(|profile| is_of(&profile.api));
+        let login = login.filter(|(_, login)| is_of(&login.api));
+        let stored = profile.as_ref().map(|profile| profile.api.as_str());
+        let stored = stored.or(login.as_ref().map(|(_, login)| login.api.as_str()));
+        let Some(address) = named.or(stored) else {
             let file = profile::FILE;
             return Err(Failure::usage(format!(
-                "no server is named, and {} has no {file}",
-                local.directory
+                "no server is named, and {directory} has no {file}"
             ))
             .hint(
-                "start `certgate serve` here, name its data directory with --data-dir, or set \
-                     CERTGATE_API and CERTGATE_TOKEN",
+                "start `certgate serve` here, name its data directory with --data-dir, or run \
+                     `certgate login URL`",
             ));
         };
+        http::check_address(address)?;
         let (token, source) = token(
             arguments,
             environment,
             profile.as_ref(),
-            &local.directory,
+            login.as_ref(),
+            &directory,
             address,
         )?;
         let authorities = environment.variable(environment::API_CA).map(Path::new);
         let authorities = arguments.api_ca.as_deref().or(authorities);
-        let api = Api::new(address, authorities, token, source)?.telling(arguments.verbose);
+        let own = profile
+            .as_ref()
+            .and_then(|profile| profile.tls_certificate.as_deref());
+        let of_login = login
+            .as_ref()
+            .and_then(|(_, login)| login.api_ca.as_deref());
+        let trusted = match (authorities.or(of_login), own) {
+            (Some(file), _) => Trusted::File(file),
+            (None, Some(file)) => Trusted::Local(file),
+            (None, None) => Trusted::System,
+        };
+        let api = Api::new(address, trusted, token, source)?.telling(arguments.verbose);
         if api.is_cleartext_to_others() {
             screen
                 .say("warning: the token crosses the network in clear text; use an https address");
         }
-        let zone_variable = environment.variable(environment::ZONE).map(str::to_owned);
+        let default_zone = environment.variable(environment::ZONE).map(str::to_owned);
         Ok(Self {
             api,
             profile,
-            zone_variable,
+            default_zone: default_zone.or(login.and_then(|(_, login)| login.zone)),
         })
     }
 
+    /// The data directory of the session's server, if it is on this machine.
+    pub fn local_directory(
+        &self,
+        arguments: &ClientArgs,
+        context: &Context<'_>,
+    ) -> Option<PathBuf> {
+        self.profile.as_ref()?;
+        let named = arguments.data_dir.clone();
+        named.or_else(|| (context.data_dir)(arguments.config.as_deref()).ok())
+    }
+
     /// A session without a local data directory.
-    #[cfg(test)]
     pub fn over(api: Api) -> Self {
         Self {
             api,
             profile: None,
-            zone_variable: None,
+            default_zone: None,
         }
     }
 
     /// The zone with the name or ID `named`, or the default zone.
     pub fn zone(&self, named: Option<&str>) -> Result<ZoneId, Failure> {
-        match named.or(self.zone_variable.as_deref()) {
+        match named.or(self.default_zone.as_deref()) {
             Some(text) => self.zone_named(text),
             None => match &self.profile {
                 Some(profile) => id_of(&profile.zone_id),
@@ -268,26 +299,51 @@ impl Session {
     }
 }
 
-/// The data directory on this machine and its profile.
+/// The stored connections of this machine: the data directory with its profile, or a context.
 struct Local {
     directory: String,
     profile: Option<LocalProfile>,
+    /// The name of a context, and the context.
+    login: Option<(String, ServerContext)>,
 }
 
 impl Local {
     fn read(arguments: &ClientArgs, context: &Context<'_>) -> Result<Self, Failure> {
-        // If server and token are named, an unreadable directory of another user is not needed.
-        let named = |flag: bool, variable| flag || context.environment.variable(variable).is_some();
+        let environment = context.environment;
+        let wanted = arguments.context.as_deref();
+        let wanted = wanted.or_else(|| environment.variable(environment::CONTEXT));
+        if let Some(name) = wanted {
+            let contexts = Contexts::read(context.config_dir)?;
+            return Ok(Self {
+                directory: String::new(),
+                profile: None,
+                login: Some((name.to_owned(), contexts.named(name)?.clone())),
+            });
+        }
+        // If server and token are named, unreadable files of another user are not needed.
+        let named = |flag: bool, variable| flag || environment.variable(variable).is_some();
         let has_token = arguments.token.is_some() || arguments.token_file.is_some();
         let is_complete = named(arguments.api.is_some(), environment::API)
             && named(has_token, environment::TOKEN);
-        match Self::of_directory(arguments, context) {
-            Err(_) if is_complete => Ok(Self {
+        let mut local = match Self::of_directory(arguments, context) {
+            Err(_) if is_complete => Self {
                 directory: String::new(),
                 profile: None,
-            }),
-            outcome => outcome,
+                login: None,
+            },
+            outcome => outcome?,
+        };
+        // A directory that the user names is wanted, also without a profile.
+        let is_named = arguments.data_dir.is_some() || arguments.config.is_some();
+        if local.profile.is_none() && !is_named {
+            local.login = match Contexts::read(context.config_dir) {
+                Err(_) if is_complete => None,
+                contexts => contexts?
+                    .current()
+                    .map(|(name, login)| (name.to_owned(), login.clone())),
+            };
         }
+        Ok(local)
     }
 
     fn of_directory(arguments: &ClientArgs, context: &Context<'_>) -> Result<Self, Failure> {
@@ -304,6 +360,7 @@ impl Local {
         Ok(Self {
             directory: directory.display().to_string(),
             profile,
+            login: None,
         })
     }
 }
@@ -313,6 +370,7 @@ fn token(
     arguments: &ClientArgs,
     environment: &Environment,
     profile: Option<&LocalProfile>,
+    login: Option<&(String, ServerContext)>,
     directory: &str,
     address: &str,
 ) -> Result<(Token, String), Failure> {
@@ -330,14 +388,17 @@ fn token(
         let source = format!("environment {}", environment::TOKEN);
         return Ok((Token::new(token)?, source));
     }
-    match profile {
-        Some(profile) => {
+    match (profile, login) {
+        (Some(profile), _) => {
             let source = format!("{directory}/{}", profile::FILE);
             Ok((Token::new(&profile.token)?, source))
         }
-        None => Err(
+        (None, Some((name, login))) => {
+            Ok((Token::new(&login.token)?, format!("the context {name:?}")))
+        }
+        (None, None) => Err(
             Failure::usage(format!("no token for {}", printable(address)))
-                .hint("give one with --token-file or CERTGATE_TOKEN"),
+                .hint("give one with --token-file or CERTGATE_TOKEN, or run `certgate login URL`"),
         ),
     }
 }

@@ -13,7 +13,7 @@ use certgate_testkit::Loopback;
 use serde_json::{Value, json};
 
 use crate::arguments::Format;
-use crate::http::{Api, Token};
+use crate::http::{Api, Token, Trusted};
 use crate::output::Screen;
 use crate::session::Session;
 
@@ -181,7 +181,7 @@ impl Relay {
     /// A connection with another token.
     pub fn api_with(&self, token: &str) -> Api {
         let token = Token::new(token).unwrap();
-        Api::new(&self.address, None, token, "the test".to_owned())
+        Api::new(&self.address, Trusted::System, token, "the test".to_owned())
             .unwrap()
             .pausing(|_: Duration| {})
     }

@@ -13,6 +13,7 @@ pub mod follow;
 mod follower;
 pub mod gateway;
 pub mod headers;
+mod listening;
 mod path;
 mod revoked;
 mod validation;
@@ -28,6 +29,7 @@ pub use follower::{
     Address, AddressError, ApiError, Applied, Enforce, EnforceError, Follower, FollowerError,
     PointSettings, TokenSource, TrustError,
 };
+pub use listening::listen_remedy;
 pub use revoked::{Change, Revoked, RevokedSerials, Serial};
 pub use verdict::{Judged, Reason, Verdict};
 pub use view::{StalePolicy, View};

@@ -24,26 +24,68 @@ pub fn self_sign(
     not_before: Timestamp,
     not_after: Timestamp,
 ) -> Result<Vec<u8>, SignError> {
-    check_serial(serial)?;
-    check_validity(Validity {
+    let validity = Validity {
         not_before,
         not_after,
-    })?;
+    };
+    self_signed(key, &name(id), serial, validity, write_rights)
+}
+
+/// Makes the self-signed certificate (DER) of a server with this DNS name. It is the certificate of
+/// no CA.
+pub(crate) fn self_sign_server(
+    key: &SigningKey,
+    hostname: &str,
+    serial: SerialNumber,
+    validity: Validity,
+) -> Result<Vec<u8>, SignError> {
+    let mut name = Vec::new();
+    write_name(&mut name, &[NewAttribute::utf8(oid::COMMON_NAME, hostname)]);
+    self_signed(key, &name, serial, validity, |out| {
+        write_extension(out, oid::BASIC_CONSTRAINTS, Criticality::Critical, |out| {
+            tlv::write(out, tag::SEQUENCE, &[]);
+        });
+        write_extension(out, oid::KEY_USAGE, Criticality::Critical, |out| {
+            out.extend_from_slice(DIGITAL_SIGNATURE);
+        });
+        let of_server = Criticality::NotCritical;
+        write_extension(out, oid::EXTENDED_KEY_USAGE, of_server, |out| {
+            tlv::write_with(out, tag::SEQUENCE, |out| {
+                tlv::write(out, tag::OID, oid::SERVER_AUTH);
+            });
+        });
+        write_extension(out, oid::SUBJECT_ALT_NAME, of_server, |out| {
+            tlv::write_with(out, tag::SEQUENCE, |out| {
+                tlv::write(out, tag::CONTEXT_2, hostname.as_bytes());
+            });
+        });
+    })
+}
+
+/// Makes a self-signed certificate with these extensions before the subject key identifier.
+fn self_signed(
+    key: &SigningKey,
+    name: &[u8],
+    serial: SerialNumber,
+    validity: Validity,
+    extensions: impl FnOnce(&mut Vec<u8>),
+) -> Result<Vec<u8>, SignError> {
+    check_serial(serial)?;
+    check_validity(validity)?;
     let algorithm = algorithm_identifier(key.algorithm().signature());
     let key_identifier = key.key_identifier()?;
-    let name = name(id);
     let mut tbs = Vec::new();
     tlv::write_with(&mut tbs, tag::SEQUENCE, |out| {
         write_version(out);
         tlv::write(out, tag::INTEGER, serial.as_bytes());
         out.extend_from_slice(&algorithm);
-        out.extend_from_slice(&name);
-        write_validity(out, not_before, not_after);
-        out.extend_from_slice(&name);
+        out.extend_from_slice(name);
+        write_validity(out, validity.not_before, validity.not_after);
+        out.extend_from_slice(name);
         out.extend_from_slice(key.public_key_spki());
         tlv::write_with(out, tag::CONTEXT_3_CONSTRUCTED, |out| {
             tlv::write_with(out, tag::SEQUENCE, |out| {
-                write_rights(out);
+                extensions(out);
                 write_extension(
                     out,
                     oid::SUBJECT_KEY_IDENTIFIER,
@@ -137,3 +179,6 @@ const AUTHORITY_OF_LEAVES: &[u8] = &[tag::SEQUENCE, 6, tag::BOOLEAN, 1, 0xff, ta
 
 /// `KeyUsage { keyCertSign (5), cRLSign (6) }`; the lowest bit of the octet is unused.
 const CERTIFICATES_AND_CRLS: &[u8] = &[tag::BIT_STRING, 2, 1, 0x06];
+
+/// `KeyUsage { digitalSignature (0) }`; the seven lowest bits of the octet are unused.
+const DIGITAL_SIGNATURE: &[u8] = &[tag::BIT_STRING, 2, 7, 0x80];

@@ -1,13 +1,16 @@
 use std::fmt;
 
-use certgate_model::{KeyAlgorithm, SubjectFields};
+use certgate_model::{KeyAlgorithm, SerialNumber, SubjectFields};
 use zeroize::Zeroizing;
 
+use crate::authority::self_sign_server;
 use crate::certificate::{Criticality, SignedParts, TbsParts, write_extension, write_signature};
 use crate::key::{KeyError, SigningKey, algorithm_identifier};
 use crate::oid;
 use crate::pem::{pem_lines, write_pem};
 use crate::private_key::PrivateKey;
+use crate::profile::Validity;
+use crate::signing::SignError;
 use crate::subject::{NewAttribute, write_name};
 use crate::tlv::{self, tag};
 
@@ -85,6 +88,20 @@ impl ClientKey {
         write_pem(&mut out, "PRIVATE KEY", &self.pkcs8);
         out.push(b'\n');
         Zeroizing::new(String::from_utf8(out).expect("PEM is ASCII"))
+    }
+
+    /// Makes the certificate of a server with this DNS name, signed by this key itself, in PEM with
+    /// a line end after the END line. Both instants must be whole minutes.
+    pub fn server_certificate(
+        &self,
+        hostname: &str,
+        serial: SerialNumber,
+        validity: Validity,
+    ) -> Result<String, SignError> {
+        let der = self_sign_server(&self.key, hostname, serial, validity)?;
+        let mut text = pem_lines("CERTIFICATE", &der);
+        text.push('\n');
+        Ok(text)
     }
 
     /// Makes a request (RFC 2986) for this key and subject, in PEM with a line end after the END

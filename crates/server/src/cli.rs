@@ -1,18 +1,22 @@
 //! The command line of the server's commands. The client's commands are in `certgate-client`.
 
 mod examples;
+mod manual;
+mod mistakes;
 mod values;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use certgate_client::{
-    AuditListArgs, ClientArgs, ClientCommand, EnrolArgs, Format, FormatParser, RenewArgs,
-    parse_duration,
+    AuditListArgs, ClientArgs, ClientCommand, ContextCommand, EnrolArgs, Format, FormatParser,
+    LoginArgs, LogoutArgs, RenewArgs, parse_duration,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub use self::examples::with_examples;
+pub use self::manual::{install_completions, print_completions, write_pages};
+pub use self::mistakes::explained;
 pub use self::values::AuditHead;
 use self::values::parse_head;
 use crate::config::{
@@ -127,16 +131,43 @@ pub enum Command {
     /// The commands that use the management API.
     #[command(flatten)]
     Client(ClientCommand),
+    /// Store the address and the token of a server for the next commands. The token is read from
+    /// standard input
+    Login(LoginArgs),
+    /// Remove the stored address and token of a server
+    Logout(LogoutArgs),
+    /// List the servers that you have logged in to, and choose one
+    Context {
+        /// The command.
+        #[command(subcommand)]
+        command: ContextCommand,
+    },
     /// Get the first certificate of this machine from an EST server, with an invite. The key is
     /// made here and stays here
     Enrol(EnrolArgs),
     /// Renew certificates before they expire, with the certificate itself as the proof of identity
     Renew(RenewArgs),
-    /// Print a completion script for a shell
+    /// Show issue, revoke and restore in front of a service: real servers in a temporary directory,
+    /// which needs no rights and no network
+    Demo {
+        /// Time to read each step, such as 0s or 3s
+        #[arg(long, value_name = "TIME", default_value = "1500ms", value_parser = parse_duration)]
+        pause: Duration,
+    },
+    /// Print or install a completion script for a shell
     Completions {
-        /// Name of the shell
-        #[arg(value_enum)]
-        shell: clap_complete::Shell,
+        /// Name of the shell [default with --install: the shell that SHELL names]
+        #[arg(value_enum, required_unless_present = "install")]
+        shell: Option<clap_complete::Shell>,
+        /// Write the script to where the shell of this user looks for it
+        #[arg(long)]
+        install: bool,
+    },
+    /// Write the manual pages into a directory
+    Man {
+        /// Directory, which may be new
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        directory: PathBuf,
     },
 }
 

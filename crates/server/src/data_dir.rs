@@ -286,6 +286,7 @@ impl DataDir {
             token: made.token.expose().to_owned(),
             account_id: made.account_id.to_string(),
             zone_id: made.zone_id.to_string(),
+            tls_certificate: config.tls_certificate(),
         };
         profile::write_new(&self.path, &local).context("cannot write the client's profile")?;
         let made = first.store(&*self.store).await?;
@@ -339,16 +340,21 @@ impl DataDir {
         })
     }
 
-    /// Writes the server's address for clients on this machine.
-    pub fn update_profile(&self, api_url: &str) -> anyhow::Result<()> {
+    /// Writes the server's address for clients on this machine, and the file of its certificate.
+    pub fn update_profile(
+        &self,
+        api_url: &str,
+        tls_certificate: Option<PathBuf>,
+    ) -> anyhow::Result<()> {
         let Some(local) = profile::read(&self.path).context("cannot read the client's profile")?
         else {
             // The operator removed it: the token is elsewhere.
             return Ok(());
         };
-        if local.api != api_url {
+        if local.api != api_url || local.tls_certificate != tls_certificate {
             let updated = LocalProfile {
                 api: api_url.to_owned(),
+                tls_certificate,
                 ..local
             };
             profile::write(&self.path, &updated).context("cannot write the client's profile")?;

@@ -9,6 +9,7 @@ mod clock_watch;
 mod config;
 mod connection;
 mod data_dir;
+mod demo;
 mod descriptors;
 mod failure;
 mod follow;
@@ -34,7 +35,7 @@ mod supervisor;
 mod system;
 mod tls;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use certgate_client::{ClientCommand, Context, Format, Screen, TokenCommand};
@@ -50,8 +51,12 @@ use crate::system::SystemRandom;
 
 fn main() -> ExitCode {
     process::hide();
-    let matches = cli::with_examples(Cli::command()).get_matches();
-    let parsed = Cli::from_arg_matches(&matches);
+    let mut command = cli::with_examples(Cli::command());
+    let words: Vec<_> = std::env::args_os().collect();
+    let parsed = command
+        .try_get_matches_from_mut(&words)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| cli::explained(error, &command, words.get(1..).unwrap_or_default()));
     match run(parsed.unwrap_or_else(|error| error.exit()).command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
@@ -68,9 +73,11 @@ fn run(command: Command) -> Result<(), Failure> {
         let layers = Layers::gather(&flags, &environment, Path::new(""))?;
         Ok(config::data_dir(&layers))
     };
+    let config_dir = config_dir(|name| std::env::var_os(name).map(PathBuf::from));
     let context = Context {
         environment: &environment,
         data_dir: &data_dir,
+        config_dir: config_dir.as_deref(),
         random: &SystemRandom,
     };
     match command {
@@ -112,25 +119,10 @@ fn run(command: Command) -> Result<(), Failure> {
             migrate::run(&settings.parse(&environment)?)
         }
         Command::Gateway { config } => gateway::run(&config),
+        Command::Demo { pause } => demo::run(pause),
         Command::Follow(arguments) => follow::run(arguments, &context),
         Command::Authz { config } => authz::run(&config),
-        Command::Audit {
-            command: AuditCommand::List { client, arguments },
-        } => certgate_client::audit(&client, &arguments, &context),
-        Command::Audit {
-            command:
-                AuditCommand::Verify {
-                    database,
-                    expect,
-                    output,
-                    settings,
-                },
-        } => audit::verify(
-            &settings.parse(&environment)?,
-            database,
-            &expect,
-            Screen::of_process(output),
-        ),
+        Command::Audit { command } => run_audit(command, &environment, &context),
         Command::Config {
             reference: true, ..
         } => Screen::of_process(Format::Table).data(&config::reference()),
@@ -146,13 +138,57 @@ fn run(command: Command) -> Result<(), Failure> {
             client,
             command: TokenCommand::Create(arguments),
         }) if arguments.offline => offline::run(client, &arguments, &environment),
+        Command::Login(arguments) => certgate_client::login(&arguments, &context),
+        Command::Logout(arguments) => certgate_client::logout(&arguments, &context),
+        Command::Context { command } => certgate_client::contexts(&command, &context),
         Command::Enrol(arguments) => certgate_client::enrol(&arguments, &context),
         Command::Renew(arguments) => renew::run(&arguments, &context),
         Command::Client(command) => certgate_client::run(command, &context),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "certgate", &mut script);
-            Screen::of_process(Format::Table).bytes(&script)
+        Command::Completions { shell, install } => completions(shell, install),
+        Command::Man { directory } => {
+            cli::write_pages(cli::with_examples(Cli::command()), &directory)
         }
     }
+}
+
+fn run_audit(
+    command: AuditCommand,
+    environment: &Environment,
+    context: &Context<'_>,
+) -> Result<(), Failure> {
+    match command {
+        AuditCommand::List { client, arguments } => {
+            certgate_client::audit(&client, &arguments, context)
+        }
+        AuditCommand::Verify {
+            database,
+            expect,
+            output,
+            settings,
+        } => audit::verify(
+            &settings.parse(environment)?,
+            database,
+            &expect,
+            Screen::of_process(output),
+        ),
+    }
+}
+
+/// Prints or installs the completion script of a shell.
+fn completions(shell: Option<clap_complete::Shell>, install: bool) -> Result<(), Failure> {
+    let command = cli::with_examples(Cli::command());
+    match (shell, install) {
+        (Some(shell), false) => cli::print_completions(command, shell),
+        (shell, _) => {
+            let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+            cli::install_completions(command, shell, variable)
+        }
+    }
+}
+
+/// The directory of the user's configuration, as the XDG Base Directory Specification has it: a
+/// relative path counts as absent.
+fn config_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
+    absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")))
 }

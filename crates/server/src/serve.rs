@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use certgate_api::{Api, ApiParts, Console};
+use certgate_enforcement::listen_remedy;
 use certgate_service::{EMAIL_DEFAULT, FirstNames, Initialised, Service};
 use certgate_store::Store;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -150,7 +151,8 @@ impl Opened {
             // No client may get a list from before the backup.
             service.settler.settle_all().await?;
         }
-        if let Err(error) = data_dir.update_profile(&api_url) {
+        if let Err(error) = data_dir.update_profile(&api_url, config.installation.tls_certificate())
+        {
             tracing::warn!("{error:#}; client commands need --api until you fix this");
         }
         Ok(Self {
@@ -438,11 +440,9 @@ async fn bind(
     address: SocketAddr,
     flag: &str,
 ) -> anyhow::Result<(std::net::TcpListener, SocketAddr)> {
-    let listener = listen(address).with_context(|| {
-        format!(
-            "cannot listen on {address}: choose another address with {flag}, or stop the program \
-             that listens there"
-        )
+    let listener = listen(address).map_err(|error| {
+        let remedy = listen_remedy(&error, &format!("choose another address with {flag}"));
+        anyhow::anyhow!("cannot listen on {address}: {error}: {remedy}")
     })?;
     let bound = listener.local_addr()?;
     Ok((listener.into_std()?, bound))

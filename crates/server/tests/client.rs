@@ -19,7 +19,10 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), &[])
+    }
+
+    fn start_in(directory: tempfile::TempDir, flags: &[&str]) -> Self {
         let mut process = certgate(directory.path())
             .args([
                 "serve",
@@ -28,6 +31,7 @@ impl Server {
                 "--public-listen",
                 "127.0.0.1:0",
             ])
+            .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -431,4 +435,202 @@ fn a_token_is_made_offline_while_the_server_runs_and_after_it_ended() {
     assert!(lines.next().unwrap().unwrap().ends_with(&address));
     drop(lines);
     assert!(works(&server, stopped.trim(), "token list"));
+}
+
+#[test]
+fn doctor_finds_problems_of_a_server_and_prints_their_fixes() {
+    let mut server = Server::start();
+    server.ok("cert issue --cn a");
+    let output = server.run("doctor --output json");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // Only this machine can read the addresses in the certificates.
+    assert_eq!(output.status.code(), Some(5), "{report}");
+    let item = |report: &Value, name: &str| {
+        let items = report["items"].as_array().unwrap();
+        let found = items.iter().find(|item| item["item"] == name);
+        found.unwrap_or_else(|| panic!("{name}: {report}")).clone()
+    };
+    assert_eq!(item(&report, "URLs")["status"], "yellow");
+    for good in [
+        "server", "clock", "version", "limits", "tasks", "CRL", "disk",
+    ] {
+        assert_eq!(item(&report, good)["status"], "green", "{good}: {report}");
+    }
+    let text = text(&server.run("doctor").stdout);
+    assert!(text.contains("\n  fix: set public_url"), "{text}");
+
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    let output = server.run("doctor --output json");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    let stopped = item(&report, "server");
+    assert!(
+        stopped["detail"]
+            .as_str()
+            .unwrap()
+            .contains("nothing listens")
+    );
+    assert!(stopped["fix"].as_str().unwrap().contains("certgate serve"));
+    // This machine is still looked at.
+    assert_eq!(item(&report, "disk")["status"], "green");
+}
+
+#[test]
+fn a_login_stores_the_token_and_a_logout_removes_it() {
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+
+    let server = Server::start();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("config/certgate/contexts.toml");
+    let run = |line: &str, input: &str| {
+        let mut command = certgate(elsewhere.path());
+        command
+            .args(line.split(' '))
+            .env("XDG_CONFIG_HOME", elsewhere.path().join("config"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A command that reads nothing has closed its input.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let told = text(&output.stdout) + &text(&output.stderr);
+        (output.status.code().unwrap(), told)
+    };
+    let token = server.ok("token create ci --role admin");
+    let login = format!("login {} --zone example.com", server.api);
+
+    // Nothing is stored before the server has accepted the token.
+    assert_eq!(run("cert list", "").0, 2);
+    for wrong in ["", "wrong\n"] {
+        let (status, told) = run(&login, wrong);
+        assert!(status != 0 && !file.exists(), "{told}");
+    }
+    let (status, told) = run(&login, &token);
+    assert!(status == 0 && told.contains("logged in"), "{told}");
+    assert!(!told.contains(token.trim()), "{told}");
+    let mode = file.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    assert_eq!(run("cert list", ""), (0, "no certificates\n".to_owned()));
+    let name = server.api.strip_prefix("http://").unwrap();
+    let (_, listed) = run("context list", "");
+    assert!(listed.contains(name) && listed.contains("yes"), "{listed}");
+    assert!(!listed.contains(token.trim()), "{listed}");
+    // The token goes to its own server only.
+    let (status, told) = run("cert list --api http://127.0.0.1:1", "");
+    assert!(status == 2 && told.contains("no token"), "{told}");
+    let (status, told) = run("cert list --context none", "");
+    assert!(status == 2 && told.contains(name), "{told}");
+    // A second name for the same server.
+    assert_eq!(run(&format!("{login} --name prod"), &token).0, 0);
+    assert_eq!(run(&format!("context use {name}"), "").0, 0);
+    assert_eq!(run("cert list --context prod", "").0, 0);
+
+    assert_eq!(run("logout", "").0, 0);
+    assert_eq!(run("cert list", "").0, 2);
+    assert_eq!(run("context use prod", "").0, 0);
+    assert_eq!(run("cert list", "").0, 0);
+    assert_eq!(run("logout --all", "").0, 0);
+    assert!(
+        !std::fs::read_to_string(&file)
+            .unwrap()
+            .contains(token.trim())
+    );
+}
+
+#[test]
+fn the_administrator_of_a_server_with_tls_needs_no_option() {
+    let directory = tempfile::tempdir().unwrap();
+    let random = certgate_testkit::SeededRandom::new(7);
+    let write = |name: &str| {
+        let (certificate, key) = certgate_client::server_identity(name, &random).unwrap();
+        std::fs::write(directory.path().join("tls.crt"), certificate).unwrap();
+        std::fs::write(directory.path().join("tls.key"), key.as_bytes()).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(directory.path().join("tls.key"), mode).unwrap();
+    };
+    // The client reaches the server by an address that the certificate does not have.
+    write("pki.example.com");
+    let elsewhere = directory.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let files = ["--tls-certificate", "tls.crt", "--tls-key", "tls.key"];
+    let server = Server::start_in(directory, &files);
+    assert!(
+        server.api.starts_with("https://127.0.0.1:"),
+        "{}",
+        server.api
+    );
+    server.ok("cert issue --cn laptop");
+    // In any directory.
+    let mut command = certgate(&elsewhere);
+    let listed = command.args(["cert", "list", "--data-dir", "../certgate-data"]);
+    let listed = listed.output().unwrap();
+    assert!(listed.status.success(), "{}", text(&listed.stderr));
+    assert!(text(&listed.stdout).contains("laptop"));
+    // Without the data directory, the certificate must be named, and its name counts.
+    let mut command = certgate(&elsewhere);
+    let refused = command.args(["cert", "list", "--token", "x", "--api", &server.api]);
+    let refused = refused.args(["--api-ca", "../tls.crt"]).output().unwrap();
+    let told = text(&refused.stderr);
+    assert!(
+        refused.status.code() == Some(3) && told.contains("pki.example.com"),
+        "{told}"
+    );
+    // Another server at the same address gets no token.
+    let (other, _) = certgate_client::server_identity("pki.example.com", &random).unwrap();
+    std::fs::write(server.path("tls.crt"), other).unwrap();
+    let (status, told) = server.fails("cert list");
+    assert!(status == 3 && told.contains("not trusted"), "{told}");
+}
+
+#[test]
+fn the_demo_shows_hello_refused_hello_and_leaves_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let demo = |pause: &str| {
+        let mut command = certgate(place.path());
+        command
+            .args(["demo", "--pause", pause])
+            .env("TMPDIR", place.path());
+        command
+    };
+    let left = || std::fs::read_dir(place.path()).unwrap().count();
+    let played = demo("0s").output().unwrap();
+    let told = text(&played.stdout);
+    assert!(played.status.success(), "{told}{}", text(&played.stderr));
+    let steps = [
+        "$ certgate serve",
+        "\n   hello\n",
+        "403 Forbidden",
+        "Refused 0",
+        "\n   hello\n",
+    ];
+    let mut rest = told.as_str();
+    for step in steps {
+        let place = rest.find(step).unwrap_or_else(|| panic!("{step}: {told}"));
+        rest = &rest[place + step.len()..];
+    }
+    assert_eq!(left(), 0);
+
+    // Stopped by a signal, it cleans up too.
+    let mut stopped = demo("5m")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(stopped.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("The demo runs in"));
+    assert_eq!(left(), 1);
+    let kill = format!("kill -TERM {}", stopped.id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(stopped.wait().unwrap().code(), Some(1));
+    assert_eq!(left(), 0);
 }

@@ -412,3 +412,24 @@ fn each_change_has_one_line_with_actor_action_object_and_address() {
     assert!(audited.len() >= 34, "{}", audited.len());
     server.stop();
 }
+
+#[test]
+fn doctor_reports_too_few_open_files_and_addresses_that_do_not_answer() {
+    let limit = "ulimit -n 256";
+    let flags = "--public-url http://127.0.0.1:1";
+    let server = Server::start_limited(limit, flags, Stdio::null(), |_| Stdio::null());
+    server.ok("cert issue --cn a");
+    let output = server.run("doctor --output json");
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (name, status, fix) in [
+        ("limits", "yellow", "LimitNOFILE"),
+        ("URLs", "red", "public_listen"),
+    ] {
+        let mut items = report["items"].as_array().unwrap().iter();
+        let item = items.find(|item| item["item"] == name).unwrap();
+        assert_eq!(item["status"], status, "{report}");
+        assert!(item["fix"].as_str().unwrap().contains(fix), "{report}");
+    }
+    server.stop();
+}

@@ -101,6 +101,9 @@ def test_the_command_line(first_start: Server) -> None:
     (directory / "names.csv").write_text("common_name\nrobot-1\nrobot-1\n")
     elsewhere, one, many, find, revoke, change, hosts, tokens, cas = commands("docs/client.md")
     elsewhere = elsewhere.replace("https://pki.example.com", "http://127.0.0.1")
+    # The login must work without the profile of the server on this machine.
+    profile = "certgate-data/client.toml"
+    elsewhere = f"mv {profile} profile\n{elsewhere}mv profile {profile}\ncertgate logout\n"
     (directory / ".certgate-token").write_text(first_start.token)
     (final,) = commands("docs/revocation.md")
 

@@ -96,7 +96,7 @@ pub struct ListArgs {
     pub desc: bool,
     /// Number of the page
     #[arg(long, value_name = "N", default_value_t = 1,
-        value_parser = clap::value_parser!(u64).range(1..))]
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub page: u64,
     /// Certificates on a page
     #[arg(long, value_name = "N", default_value_t = 20,

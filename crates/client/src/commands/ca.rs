@@ -23,6 +23,9 @@ use crate::session::Session;
 
 const HEADER: [&str; 6] = ["id", "kind", "name", "state", "from", "expires"];
 
+/// The column that a terminal has no room for.
+const FROM: usize = 4;
+
 /// The hint for a certificate file with a private key in it.
 const KEY_APART: &str = "name the file with the certificate alone, and the key's with --key";
 
@@ -86,6 +89,18 @@ pub fn list(session: &Session, account: Option<&str>, screen: &mut Screen) -> Re
     if rows.is_empty() {
         screen.say("no CAs: the first certificate makes the managed one");
         return Ok(());
+    }
+    // Beside whole IDs, a terminal has no room for every time.
+    if screen.is_short() {
+        for row in &mut rows {
+            row.remove(FROM);
+        }
+        let header: Vec<_> = HEADER
+            .iter()
+            .copied()
+            .filter(|title| *title != HEADER[FROM])
+            .collect();
+        return screen.table(&header, rows);
     }
     screen.table(&HEADER, rows)
 }

@@ -106,7 +106,14 @@ fn change(
         anyway: anyway.then_some(true),
     };
     let changed = session.api.post(&path, &body);
-    changed.map_err(|refusal| Failure::from(refusal).also_hint("--anyway sends \"anyway\": true"))
+    changed.map_err(|refusal| {
+        let failure = Failure::from(refusal);
+        // The server says whether this member lets it act.
+        match failure.to_string().contains("\"anyway\"") {
+            true => failure.also_hint("--anyway sends \"anyway\": true"),
+            false => failure,
+        }
+    })
 }
 
 /// Reports the points that have acknowledged a CA, and those that have not.

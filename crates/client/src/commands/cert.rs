@@ -325,8 +325,9 @@ pub fn show(
     if screen.is_json() {
         return screen.json(&json);
     }
-    certificate::fields(&certificate, screen)?;
-    history::show_last(session, zone, &certificate, screen)
+    let mut rows = certificate::rows(&certificate, screen);
+    rows.extend(history::last(session, zone, &certificate, screen)?);
+    screen.fields(&rows)
 }
 
 /// `certgate cert revoke` and `certgate cert restore`. It tries every certificate and

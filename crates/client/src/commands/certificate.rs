@@ -60,10 +60,15 @@ pub fn key_of(csr: &str, validity_days: u32) -> String {
 
 /// Prints a certificate in full.
 pub fn fields(certificate: &Certificate, screen: &mut Screen) -> Result<(), Failure> {
+    screen.fields(&rows(certificate, screen))
+}
+
+/// Returns the names and texts of a certificate's fields.
+pub fn rows(certificate: &Certificate, screen: &Screen) -> Vec<(&'static str, String)> {
     let signer = &certificate.certificate_authority;
     let text = |value: &dyn Display| value.to_string();
     let [replaces, replaced_by] = neighbours(certificate);
-    screen.fields(&[
+    vec![
         ("id", text(&certificate.id)),
         ("status", text(&certificate.status)),
         ("common name", text(&certificate.common_name)),
@@ -88,7 +93,7 @@ pub fn fields(certificate: &Certificate, screen: &mut Screen) -> Result<(), Fail
         ("authority", format!("{} {}", signer.id, signer.name)),
         ("replaces", replaces),
         ("replaced by", replaced_by),
-    ])
+    ]
 }
 
 /// Returns the IDs of the certificate that it replaced and of the one that replaced it; empty texts

@@ -74,27 +74,27 @@ fn actor(event: &CertificateEvent<'_>) -> String {
     }
 }
 
-/// Prints when, why and by whom a certificate was revoked or restored, unless it is settled and
+/// Returns when, why and by whom a certificate was revoked or restored, unless it is settled and
 /// active.
-pub fn show_last(
+pub fn last(
     session: &Session,
     zone: &ZoneId,
     certificate: &Certificate,
     screen: &mut Screen,
-) -> Result<(), Failure> {
+) -> Result<Vec<(&'static str, String)>, Failure> {
     if certificate.status.0 == Status::Active {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let Some(events) = history_of(session, zone, certificate)? else {
         screen.say("the token may not see when and by whom it was revoked");
-        return Ok(());
+        return Ok(Vec::new());
     };
     let action = match certificate.status.0 {
         Status::PendingReactivation => "restored",
         _ => "revoked",
     };
     let Some(last) = events.iter().rfind(|event| event.action == action) else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let reason = last.reason.map(|reason| {
         let can = match reason.0.is_permanent() {
@@ -104,13 +104,11 @@ pub fn show_last(
         format!("{} ({can})", kebab(reason.0))
     });
     let entry = last.audit_entry.map(|number| number.to_string());
-    screen.fields(&[
+    let address = last.address.as_deref().unwrap_or_default();
+    Ok(vec![
         (action, screen.full_time(last.at)),
         ("by", actor(last)),
-        (
-            "from",
-            last.address.as_deref().unwrap_or_default().to_owned(),
-        ),
+        ("from", address.to_owned()),
         ("reason", reason.unwrap_or_default()),
         ("audit entry", entry.unwrap_or_default()),
     ])

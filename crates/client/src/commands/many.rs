@@ -361,12 +361,13 @@ impl Plan {
 }
 
 fn differs(count: u64, expected: u64) -> Failure {
-    Failure::failed(format!(
-        "{} certificates match, not {}: nothing was changed",
-        grouped(count),
-        grouped(expected)
-    ))
-    .hint("look at them with --dry-run")
+    let matching = match count {
+        1 => "1 certificate matches".to_owned(),
+        many => format!("{} certificates match", grouped(many)),
+    };
+    let expected = grouped(expected);
+    Failure::failed(format!("{matching}, not {expected}: nothing was changed"))
+        .hint("look at them with --dry-run")
 }
 
 /// Says which enforcement points enforce the change, and on which traffic.

@@ -14,7 +14,7 @@ use crate::arguments::Statuses;
 use crate::failure::Failure;
 use crate::files;
 use crate::http::{Refusal, parsed};
-use crate::output::Screen;
+use crate::output::{Screen, printable};
 use crate::session::Session;
 
 /// The most matches of a name that a message lists.
@@ -82,7 +82,15 @@ pub fn find(
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => Err(missing.unwrap_or_else(|| {
-            Failure::failed(format!("no certificate of the zone is {text:?}")).hint(
+            let failure = Failure::failed(format!("no certificate of the zone is {text:?}"));
+            if text.contains('*') {
+                return failure.hint(format!(
+                    "`certgate cert list '{0}'` finds certificates by a pattern, and `certgate \
+                     cert revoke --match '{0}'` changes them",
+                    printable(text)
+                ));
+            }
+            failure.hint(
                 "give an ID, its beginning, a serial number, a fingerprint, a file or a common \
                  name; `certgate cert list --status all` shows the certificates",
             )

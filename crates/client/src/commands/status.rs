@@ -37,14 +37,14 @@ const PROBLEMS: &str = "certgate_check_problems";
 /// A colour. A greater one is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Colour {
+pub(super) enum Colour {
     Green,
     Yellow,
     Red,
 }
 
 impl Colour {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Green => "green",
             Self::Yellow => "yellow",
@@ -59,10 +59,42 @@ impl Colour {
 
 /// A line.
 #[derive(Debug, Serialize)]
-struct Item {
-    status: Colour,
-    item: &'static str,
-    detail: String,
+pub(super) struct Item {
+    pub status: Colour,
+    pub item: &'static str,
+    pub detail: String,
+    /// The remedy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+impl Item {
+    /// A line without a problem.
+    pub fn good(item: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status: Colour::Green,
+            item,
+            detail: detail.into(),
+            fix: None,
+        }
+    }
+
+    /// A line about something that may become a problem.
+    pub fn warning(item: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            status: Colour::Yellow,
+            fix: Some(fix.into()),
+            ..Self::good(item, detail)
+        }
+    }
+
+    /// A line about a problem.
+    pub fn problem(item: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            status: Colour::Red,
+            ..Self::warning(item, detail, fix)
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -106,6 +138,11 @@ fn print(items: &[Item], screen: &mut Screen) -> Result<(), Failure> {
         });
         screen.table(&["status", "item", "detail"], rows)?;
     }
+    finish(status)
+}
+
+/// Ends a command with the exit status of a colour.
+pub(super) fn finish(status: Colour) -> Result<(), Failure> {
     match status {
         Colour::Green => Ok(()),
         Colour::Yellow => Err(Failure::new(Exit::Warnings, "")),
@@ -114,7 +151,7 @@ fn print(items: &[Item], screen: &mut Screen) -> Result<(), Failure> {
 }
 
 /// Returns the answer; [`None`] if the token may not see it.
-fn permitted<T>(answer: Result<T, Refusal>) -> Result<Option<T>, Failure> {
+pub(super) fn permitted<T>(answer: Result<T, Refusal>) -> Result<Option<T>, Failure> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(Refusal::Refused { status: 403, .. }) => Ok(None),
@@ -127,6 +164,7 @@ fn hidden(item: &'static str) -> Item {
         status: Colour::Yellow,
         item,
         detail: "the token may not see them".to_owned(),
+        fix: None,
     }
 }
 
@@ -141,6 +179,7 @@ fn server(session: &Session) -> Item {
         status: Colour::if_else(is_ready, Colour::Red),
         item: "server",
         detail: format!("{}, {state}", session.api.base()),
+        fix: None,
     }
 }
 
@@ -154,6 +193,7 @@ fn zone(session: &Session, zone: &ZoneId) -> Result<Item, Failure> {
         status: Colour::Green,
         item: "zone",
         detail: name,
+        fix: None,
     })
 }
 
@@ -184,6 +224,7 @@ fn certificates(session: &Session, zone: &ZoneId, now: Timestamp) -> Result<Vec<
         status: Colour::Green,
         item,
         detail,
+        fix: None,
     });
     Ok(items.into())
 }
@@ -258,6 +299,7 @@ fn authority(session: &Session, ca: &ManagedCa, now: Timestamp) -> Item {
             printable(&ca.name),
             relative(now, ends)
         ),
+        fix: None,
     }
 }
 
@@ -284,19 +326,14 @@ fn enforcement(points: &[EnforcementPoint<'_>], now: Timestamp) -> Item {
         status: Colour::if_else(late.is_empty(), Colour::Yellow),
         item: "enforcement",
         detail,
+        fix: None,
     }
 }
 
 /// The last backup and the last check, as the metrics of the server know them.
 fn operations(session: &Session, now: Timestamp) -> [Item; 2] {
     let metrics = session.api.text("/metrics").unwrap_or_default();
-    let value = |name: &str| {
-        let mut lines = metrics.lines();
-        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.and_then(|value| value.trim().parse::<f64>().ok())
-    };
-    // A gauge of zero: never.
-    let instant = |seconds: f64| (seconds > 0.0).then(|| Timestamp::from_unix(seconds as i64));
+    let value = |name: &str| metric(&metrics, name);
     let is_young = |span: Span, days: i64| span.is_within(days * SECONDS_PER_DAY);
     let backup = match value(BACKUP).map(instant) {
         None => (
@@ -331,7 +368,20 @@ fn operations(session: &Session, now: Timestamp) -> [Item; 2] {
         status,
         item,
         detail,
+        fix: None,
     })
+}
+
+/// Returns the value of a metric without labels.
+pub(super) fn metric(metrics: &str, name: &str) -> Option<f64> {
+    let mut lines = metrics.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.and_then(|value| value.trim().parse().ok())
+}
+
+/// Reads a gauge of a time. Zero means never.
+pub(super) fn instant(seconds: f64) -> Option<Timestamp> {
+    (seconds > 0.0).then(|| Timestamp::from_unix(seconds as i64))
 }
 
 #[cfg(test)]

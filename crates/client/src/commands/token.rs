@@ -20,6 +20,9 @@ use crate::session::Session;
 use super::rules;
 
 const PATH: &str = "/client/v4/user/tokens";
+/// The shortest beginning of an ID that stands for a token, in digits.
+const ID_DIGITS_MIN: usize = 6;
+
 const API_KEY_PATH: &str = "/certgate/v1/user/api_key";
 
 /// `certgate token create`
@@ -29,6 +32,13 @@ pub fn create(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let groups = arguments.permission_groups()?;
+    let expires_on = arguments.expires_on(screen.now());
+    if let Some(end) = expires_on.filter(|end| *end <= screen.now()) {
+        return Err(
+            Failure::usage(format!("the token would end in the past, on {end}"))
+                .hint("give --expires a time to come, such as 90d"),
+        );
+    }
     let allowed = arguments.allow_ips.clone();
     let condition = (!allowed.is_empty()).then_some(TokenCondition {
         request_ip: Some(TokenAddresses {
@@ -43,7 +53,7 @@ pub fn create(
         policies: policies(session, &groups, &arguments.zones)?,
         condition,
         not_before: None,
-        expires_on: arguments.expires_on(screen.now()).map(Time),
+        expires_on: expires_on.map(Time),
         issuance_rules: issuance_rules(arguments)?,
     };
     let answer = session.api.post(PATH, &body)?;
@@ -180,7 +190,7 @@ pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
             |time: Option<Time>| time.map_or("never".to_owned(), |time| screen.time(time));
         let (expires, used) = (instant(token.expires_on), instant(token.last_used_on));
         vec![
-            token.id.to_string(),
+            screen.id(token.id),
             token.name.into_owned(),
             token.status.to_string(),
             screen.time(token.issued_on),
@@ -229,13 +239,40 @@ fn permissions(policies: &[TokenPolicy<'_>]) -> String {
     named.collect::<Vec<_>>().join(", ")
 }
 
+/// Finds the token whose ID begins with a text.
+fn with_beginning(session: &Session, text: &str) -> Result<TokenId, Failure> {
+    const HINT: &str = "`certgate token list` shows the IDs";
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_hex || text.len() < ID_DIGITS_MIN {
+        // The text may be a token's value by mistake, so the message does not repeat it.
+        let problem = "this is not the ID of a token: it has 32 hexadecimal digits";
+        return Err(Failure::usage(problem).hint(HINT));
+    }
+    let text = text.to_ascii_lowercase();
+    let mut found = Vec::new();
+    for item in session.every(PATH)? {
+        let id = parsed::<Token<'static>>(&item)?.id;
+        if id.to_string().starts_with(&text) {
+            found.push(id);
+        }
+    }
+    match &found[..] {
+        [id] => Ok((*id).into()),
+        [] => Err(Failure::failed(format!("no ID of a token begins with {text:?}")).hint(HINT)),
+        several => Err(Failure::failed(format!(
+            "the IDs of {} tokens begin with {text:?}: nothing was done",
+            several.len()
+        ))
+        .hint("give more digits of the ID")),
+    }
+}
+
 /// `certgate token revoke`
 pub fn revoke(session: &Session, id: &str, yes: bool, screen: &mut Screen) -> Result<(), Failure> {
-    let id: TokenId = id.trim().parse().map_err(|_| {
-        // The text may be a token's value by mistake, so the message does not repeat it.
-        Failure::usage("this is not the ID of a token: it has 32 hexadecimal digits")
-            .hint("`certgate token list` shows the IDs")
-    })?;
+    let id: TokenId = match id.trim().parse() {
+        Ok(id) => id,
+        Err(_) => with_beginning(session, id.trim())?,
+    };
     let confirmation = if yes { "?last_token=true" } else { "" };
     let answer = match session.api.delete(&format!("{PATH}/{id}{confirmation}")) {
         // The only request that the server rejects because of its content.

@@ -29,6 +29,11 @@ pub(super) fn base_of(address: &str) -> Result<String, Failure> {
     Ok(base.to_owned())
 }
 
+/// Refuses an address that is not one of a server.
+pub fn check_address(address: &str) -> Result<(), Failure> {
+    base_of(address).map(drop)
+}
+
 /// Returns true if requests to this base address stay on this machine.
 pub fn is_loopback(base: &str) -> bool {
     let host = base.split("://").nth(1).unwrap_or_default();

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io;
 
 use certgate_wire::{ErrorItem, Message};
+use rustls::CertificateError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -12,6 +13,7 @@ use ureq::http::{Method, Response, StatusCode};
 
 use crate::failure::{Exit, Failure};
 use crate::output::printable;
+use crate::tls;
 
 /// The largest answer that the client reads: a page of 1,000 certificates with requests of 16 KiB
 /// each, twice.
@@ -25,6 +27,9 @@ const CODE_IN_DOUBT: u32 = 10504;
 
 /// The API's code for the revocation of a certificate that was revoked before.
 const CODE_REVOKED_BEFORE: u32 = 1407;
+
+/// The API's code for a path whose zone or account does not exist.
+const CODE_NO_ROUTE: u32 = 7003;
 
 /// The API's code for an unknown uploaded certificate.
 const CODE_NO_MTLS_CERTIFICATE: u32 = 1472;
@@ -129,6 +134,7 @@ fn shown(item: &ErrorItem<'_>) -> String {
 /// Reads the answers to one request.
 pub(super) struct Reader<'a> {
     pub method: &'a Method,
+    pub path: &'a str,
     pub base: &'a str,
     pub token_source: &'a str,
 }
@@ -222,12 +228,31 @@ impl Reader<'_> {
             true => format!("the server answers {status} without a reason"),
             false => shown.join("; "),
         });
-        match (status, code) {
-            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _)
-            | (_, Some(CODE_INVALID_HEADERS)) => {
-                failure.hint(format!("the token is from {}", self.token_source))
+        let source = format!("the token is from {}", self.token_source);
+        let is_unknown = errors
+            .iter()
+            .any(|error| error.message.starts_with("Invalid"));
+        match (status, code, tenant(self.path)) {
+            (StatusCode::NOT_FOUND, Some(CODE_NO_ROUTE), Some((kind, id))) => {
+                Failure::failed(format!("no {kind} has the ID {id}"))
+                    .hint("`certgate zone list -o json` shows the IDs of zones and accounts")
             }
-            (_, Some(CODE_NO_MTLS_CERTIFICATE)) => failure.hint("`certgate ca list` shows the IDs"),
+            // The public responder answers so, and servers of another version.
+            (StatusCode::NOT_FOUND, Some(CODE_NO_ROUTE), None) => {
+                Failure::failed(format!("{} has no {}", self.base, self.path)).hint(
+                    "check that the address is that of the management API, and not of the public \
+                     responder",
+                )
+            }
+            // The API does not say which: it would show that the zone exists.
+            (StatusCode::FORBIDDEN, _, Some((kind, id))) if !is_unknown => failure.hint(format!(
+                "{source}: it lacks a permission, or no {kind} has the ID {id}"
+            )),
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _, _)
+            | (_, Some(CODE_INVALID_HEADERS), _) => failure.hint(source),
+            (_, Some(CODE_NO_MTLS_CERTIFICATE), _) => {
+                failure.hint("`certgate ca list` shows the IDs")
+            }
             _ => failure,
         }
     }
@@ -238,7 +263,7 @@ impl Reader<'_> {
         let running = format!("is `certgate serve` running at {base}?");
         let (problem, hint) = match error {
             ureq::Error::Timeout(_) => ("no answer in time".to_owned(), running),
-            ureq::Error::HostNotFound => ("this host does not exist".to_owned(), running),
+            ureq::Error::HostNotFound => not_found(),
             ureq::Error::Protocol(_) if base.starts_with("http://") => (
                 "the server there does not speak HTTP".to_owned(),
                 "does the address begin with https://?".to_owned(),
@@ -250,15 +275,14 @@ impl Reader<'_> {
                 ("the connection ended before the answer".to_owned(), running)
             }
             ureq::Error::Io(error) => match tls_error(error) {
-                Some(rustls::Error::InvalidCertificate(reason)) => (
-                    format!("its certificate is not trusted ({reason})"),
-                    "name a PEM file with the CA that signed it with --api-ca or CERTGATE_API_CA"
-                        .to_owned(),
-                ),
-                Some(other) => (
-                    other.to_string(),
+                Some(rustls::Error::InvalidCertificate(reason)) => untrusted(reason),
+                Some(rustls::Error::InvalidMessage(_)) => (
+                    "the server there does not speak TLS".to_owned(),
                     "does the address begin with http://?".to_owned(),
                 ),
+                Some(other) => (other.to_string(), running),
+                // The standard library has no kind for it.
+                None if error.to_string().starts_with("failed to lookup address") => not_found(),
                 None => (error.to_string(), running),
             },
             other => (other.to_string(), running),
@@ -266,6 +290,56 @@ impl Reader<'_> {
         let message = format!("cannot reach {base}: {}", printable(&problem));
         Failure::new(Exit::Unreachable, message).hint(hint)
     }
+}
+
+/// The problem of a host that cannot be looked up, and its remedy.
+fn not_found() -> (String, String) {
+    (
+        "this host does not exist, or its name cannot be looked up".to_owned(),
+        "correct the name in the address, or use an IP address".to_owned(),
+    )
+}
+
+/// Returns the problem of a server's certificate and its remedy.
+fn untrusted(reason: &CertificateError) -> (String, String) {
+    let (problem, remedy) = match reason {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+            reason.to_string(),
+            "use an address with a name of the certificate, or give the server a certificate for \
+             this name",
+        ),
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => (
+            format!("its certificate is not valid now ({reason})"),
+            "renew the server's certificate, and compare the clocks of both machines",
+        ),
+        reason if tls::is_of_authority(reason) => (
+            "its certificate is that of a CA (CA:TRUE)".to_owned(),
+            "name the file of this very certificate with --api-ca or CERTGATE_API_CA, or give the \
+             server one without CA:TRUE",
+        ),
+        reason => (
+            format!("its certificate is not trusted ({reason})"),
+            "name a PEM file with the CA that signed it, or with the certificate itself, with \
+             --api-ca or CERTGATE_API_CA",
+        ),
+    };
+    (problem, remedy.to_owned())
+}
+
+/// Returns the kind and the ID of the zone or account that a path names.
+fn tenant(path: &str) -> Option<(&'static str, &str)> {
+    let path = ["/client/v4/", "/certgate/v1/"]
+        .iter()
+        .find_map(|start| path.strip_prefix(start))?;
+    let (kind, rest) = match path.split_once('/')? {
+        ("zones", rest) => ("zone", rest),
+        ("accounts", rest) => ("account", rest),
+        _ => return None,
+    };
+    Some((kind, rest.split(['/', '?']).next()?))
 }
 
 /// Returns true if the request certainly did not reach a server.

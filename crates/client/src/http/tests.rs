@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
@@ -128,7 +129,13 @@ fn a_missing_server_is_unreachable() {
         .unwrap()
         .port();
     let address = format!("http://127.0.0.1:{port}/client/v4/");
-    let api = Api::new(&address, None, Token::new("t").unwrap(), String::new()).unwrap();
+    let api = Api::new(
+        &address,
+        Trusted::System,
+        Token::new("t").unwrap(),
+        String::new(),
+    )
+    .unwrap();
     let refusal = api.post("/x", &json!({})).unwrap_err();
     assert_eq!(
         told(&refusal).replace(&port.to_string(), "PORT"),
@@ -146,7 +153,7 @@ fn a_mix_of_clear_text_and_tls_is_explained() {
         let address = server.address.replace("http://", "https://");
         Api::new(
             &address,
-            Some(authorities),
+            Trusted::File(authorities),
             Token::new("sesame").unwrap(),
             String::new(),
         )
@@ -181,7 +188,13 @@ fn a_mix_of_clear_text_and_tls_is_explained() {
             let _ = stream.write_all(b"\x15\x03\x03\x00\x02\x02\x28\r\n\r\n");
         }
     });
-    let api = Api::new(&address, None, Token::new("sesame").unwrap(), String::new()).unwrap();
+    let api = Api::new(
+        &address,
+        Trusted::System,
+        Token::new("sesame").unwrap(),
+        String::new(),
+    )
+    .unwrap();
     let refusal = api.get("/x").unwrap_err();
     assert!(told(&refusal).contains("https://?"), "{}", told(&refusal));
 }

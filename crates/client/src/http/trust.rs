@@ -1,50 +1,29 @@
-//! The CAs that the client trusts for https.
+//! The servers that the client trusts for https.
 
 use std::path::Path;
 
-use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
-
 use crate::failure::Failure;
+use crate::tls::Trust;
 
-/// Reads the CAs in the PEM file `named`, or those of the system.
-pub(super) fn trusted(named: Option<&Path>) -> Result<RootCerts, Failure> {
-    let certificates = match named {
-        Some(path) => in_file(path)?,
-        None => of_system()?,
-    };
-    Ok(RootCerts::new_with_certs(&certificates))
+/// A choice of trusted servers.
+#[derive(Debug, Clone, Copy)]
+pub enum Trusted<'a> {
+    /// Those below the CAs of this system.
+    System,
+    /// Those below the CAs in this PEM file, and the one whose certificate is in it.
+    File(&'a Path),
+    /// The server on this machine with the certificate in this PEM file.
+    Local(&'a Path),
 }
 
-fn in_file(path: &Path) -> Result<Vec<Certificate<'static>>, Failure> {
-    let pem = std::fs::read(path)
-        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
-    let certificates: Vec<_> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    match certificates.is_empty() {
-        true => Err(
-            Failure::usage(format!("{} has no certificate in PEM form", path.display()))
-                .hint("name a file with a CERTIFICATE block"),
-        ),
-        false => Ok(certificates),
+impl Trusted<'_> {
+    /// Reads the CAs.
+    pub(super) fn read(self) -> Result<Trust, Failure> {
+        match self {
+            Self::File(path) => Trust::in_file(path),
+            Self::System => Trust::of_system(),
+            Self::Local(path) => Trust::local(path),
+        }
+        .map_err(|failure| failure.hint("name a PEM file with --api-ca"))
     }
-}
-
-fn of_system() -> Result<Vec<Certificate<'static>>, Failure> {
-    let found = rustls_native_certs::load_native_certs();
-    if found.certs.is_empty() {
-        let detail = found.errors.iter().map(|error| format!(": {error}"));
-        let detail: String = detail.take(1).collect();
-        return Err(
-            Failure::usage(format!("this system has no trusted CAs{detail}"))
-                .hint("name a PEM file with --api-ca"),
-        );
-    }
-    let certificates = found.certs.iter();
-    Ok(certificates
-        .map(|certificate| Certificate::from_der(certificate).to_owned())
-        .collect())
 }

@@ -12,6 +12,7 @@ fn arguments(directory: &Path) -> ClientArgs {
         token_file: None,
         token: None,
         api_ca: None,
+        context: None,
         data_dir: Some(directory.to_owned()),
         config: None,
         output: Format::Table,
@@ -27,6 +28,7 @@ fn open(arguments: &ClientArgs, variables: &[(&str, &str)]) -> Result<Session, F
     let context = Context {
         environment: &Environment::from_variables(variables).unwrap(),
         data_dir: &|_| unreachable!("every test names a directory"),
+        config_dir: None,
         random: &certgate_testkit::SeededRandom::new(2),
     };
     Session::open(
@@ -42,6 +44,7 @@ fn write_profile(directory: &Path, api: &str, token: &str) {
         token: token.to_owned(),
         account_id: ID.to_owned(),
         zone_id: ID.to_owned(),
+        tls_certificate: None,
     };
     profile::write(directory, &profile).unwrap();
 }

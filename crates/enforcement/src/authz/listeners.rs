@@ -9,12 +9,13 @@ use super::connection::{Listener, Socket};
 use super::questions::{InEffect, Judge, Questions};
 use super::settings::{Address, AuthzSettings};
 use super::status::Status;
+use crate::listen_remedy;
 
 /// The error for an address that cannot be bound.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot listen on {address}: {error}: choose another address in the configuration file, or \
-     stop the program that listens there"
+    "cannot listen on {address}: {error}: {}",
+    listen_remedy(error, "choose another address in the configuration file")
 )]
 pub struct BindError {
     address: String,

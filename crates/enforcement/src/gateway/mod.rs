@@ -47,7 +47,10 @@ use self::listener::Queue;
 use self::places::{Full, Places};
 use self::shared::Gateway;
 use self::table::CutReason;
-use crate::View;
+use crate::{View, listen_remedy};
+
+/// The remedy for an address in the configuration file.
+const CHOOSE_ANOTHER: &str = "choose another address in the configuration file";
 
 /// A gateway with its sockets, before it accepts connections.
 pub struct Bound {
@@ -66,7 +69,10 @@ pub enum StartError {
     #[error("{0}")]
     File(String),
     /// A socket.
-    #[error("cannot listen on {address}: {error}: choose another address")]
+    #[error(
+        "cannot listen on {address}: {error}: {}",
+        listen_remedy(error, CHOOSE_ANOTHER)
+    )]
     Socket {
         /// The address.
         address: String,

@@ -1,7 +1,7 @@
-//! The examples at the end of each help.
+//! The examples at the end of each help, and the options that each help leaves out.
 
 use certgate_client::Exit;
-use clap::Command;
+use clap::{Arg, Command};
 
 /// The examples of each command, in the order of its help.
 const EXAMPLES: &[(&str, &[&str])] = &[
@@ -18,7 +18,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "serve",
         &[
             "certgate serve",
-            "certgate serve --data-dir /var/lib/certgate --public-url http://pki.example.com",
+            "certgate serve --data-dir data --public-url http://pki.example.com",
         ],
     ),
     (
@@ -52,7 +52,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     (
         "migrate",
         &[
-            "certgate migrate --from certgate-data --to postgres://certgate@db.example.com/certgate",
+            "certgate migrate --to postgres://certgate@db.example.com/certgate",
             "certgate migrate --config /etc/certgate.toml",
         ],
     ),
@@ -75,7 +75,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "follow",
         &[
             "certgate follow /etc/nginx/certgate --exec 'nginx -s reload'",
-            "certgate follow /etc/haproxy/certgate --format haproxy --hostname api.example.com",
+            "certgate follow haproxy --format haproxy --hostname api.example.com",
         ],
     ),
     (
@@ -101,10 +101,32 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "login",
+        &[
+            "certgate login https://pki.example.com:8787",
+            "certgate login https://pki.example.com:8787 --zone example.com < token",
+        ],
+    ),
+    (
+        "logout",
+        &["certgate logout", "certgate logout pki.example.com:8787"],
+    ),
+    (
+        "context list",
+        &["certgate context list", "certgate context list -o json"],
+    ),
+    (
+        "context use",
+        &[
+            "certgate context use pki.example.com:8787",
+            "certgate context use prod",
+        ],
+    ),
+    (
         "enrol",
         &[
-            "certgate enrol --est https://est.example/.well-known/est/example.com --invite-file -",
-            "certgate enrol --est https://est.example.net --invite-file invite --cn laptop-17",
+            "certgate enrol --est https://est.example/.well-known/est/a --invite-file -",
+            "certgate enrol --est https://est.example --invite-file invite --cn laptop-17",
         ],
     ),
     (
@@ -136,11 +158,19 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "certgate renew web.pem --est https://est.example.net --within 20d",
         ],
     ),
+    ("demo", &["certgate demo", "certgate demo --pause 0s"]),
     (
         "completions",
         &[
+            "certgate completions --install",
             "certgate completions bash > /etc/bash_completion.d/certgate",
-            "certgate completions zsh",
+        ],
+    ),
+    (
+        "man",
+        &[
+            "certgate man /usr/local/share/man/man1",
+            "certgate man ~/.local/share/man/man1",
         ],
     ),
     (
@@ -150,6 +180,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "certgate status --zone example.com -o json",
         ],
     ),
+    ("doctor", &["certgate doctor", "certgate doctor -o json"]),
     (
         "cert list",
         &[
@@ -157,7 +188,6 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "certgate cert list --revoked-since yesterday --wide",
             "certgate cert list --replaced false --expires-within 30d",
             "certgate cert list --all -o csv > certificates.csv",
-            "certgate cert list --sort expires -o json=id,common_name,expires_on",
         ],
     ),
     (
@@ -198,7 +228,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "certgate cert revoke laptop-17 --wait",
             "certgate cert revoke laptop.crt --reason key-compromise",
             "certgate cert revoke --match 'laptop-*' --dry-run",
-            "certgate cert revoke --match 'laptop-*' --issued-before 2026-12-01 --yes --expect 12",
+            "certgate cert revoke --match 'laptop-*' --yes --expect 12",
         ],
     ),
     (
@@ -303,7 +333,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "token revoke",
         &[
             "certgate token revoke 0192ab5c4f3e7d218b6a9c0d1e2f3a4b",
-            "certgate token revoke 0192ab5c4f3e7d218b6a9c0d1e2f3a4b --token-file admin.token",
+            "certgate token revoke 0192ab5c4f3e7d218b6a9c0d1e2f3a4b --yes",
         ],
     ),
     (
@@ -397,6 +427,46 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Options that several commands share, and the commands on which they have no effect. These
+/// commands accept them all the same: a script can give each command the same options.
+const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
+    (
+        "wide",
+        &[
+            "follow",
+            "cert count",
+            "cert show",
+            "cert issue",
+            "cert export",
+            "cert adopt",
+            "host set",
+            "host add",
+            "host remove",
+            "zone delete",
+            "zone rules",
+            "zone rules show",
+            "zone rules set",
+            "token api-key",
+            "token create",
+            "token revoke",
+            "token verify",
+            "token api-key create",
+            "token api-key delete",
+            "ca show",
+            "ca export",
+            "ca prepare",
+            "ca activate",
+            "ca retire",
+            "ca rotate",
+            "ca csr",
+            "ca add",
+            "ca remove",
+            "ca import",
+        ],
+    ),
+    ("output", &["follow", "ca export"]),
+];
+
 /// The most examples of a help.
 const EXAMPLES_MAX: usize = 4;
 
@@ -406,11 +476,35 @@ const COLUMNS_MAX: usize = 100;
 /// Adds exit statuses and examples to the end of each help. A noun has the first example of each of
 /// its first verbs.
 pub fn with_examples(command: Command) -> Command {
-    let command = command.max_term_width(COLUMNS_MAX);
-    add(command, "")
+    add(command.max_term_width(COLUMNS_MAX), "", &[])
 }
 
-fn add(command: Command, path: &str) -> Command {
+/// `shared` has the options that commands above this one share.
+fn add(command: Command, path: &str, shared: &[Arg]) -> Command {
+    let is_hidden = |option: &Arg| {
+        let mut without = WITHOUT_EFFECT.iter();
+        without.any(|(id, paths)| option.get_id() == id && paths.contains(&path))
+    };
+    // Otherwise "-1" is an unknown option, and not a wrong value.
+    let command = command.mut_args(|option| match option.get_action().takes_values() {
+        true => option.allow_negative_numbers(true),
+        false => option,
+    });
+    let own: Vec<_> = command.get_arguments().cloned().collect();
+    let hidden = own.iter().filter(|option| is_hidden(option));
+    let hidden: Vec<_> = hidden.map(|option| option.get_id().clone()).collect();
+    let command = hidden.into_iter().fold(command, |command, id| {
+        command.mut_arg(id, |option| option.hide(true))
+    });
+    // clap gives a command those shared options that it does not have itself.
+    let command = shared
+        .iter()
+        .filter(|option| is_hidden(option))
+        .fold(command, |command, option| {
+            command.arg(option.clone().hide(true))
+        });
+    let own = own.into_iter().filter(Arg::is_global_set);
+    let shared: Vec<_> = shared.iter().cloned().chain(own).collect();
     let mut subcommands: Vec<_> = command
         .get_subcommands()
         .map(|sub| sub.get_name())
@@ -443,7 +537,7 @@ fn add(command: Command, path: &str) -> Command {
             "" => name.to_owned(),
             path => format!("{path} {name}"),
         };
-        add(subcommand, &path)
+        add(subcommand, &path, &shared)
     })
 }
 
@@ -453,6 +547,9 @@ mod tests {
 
     use super::*;
     use crate::cli::Cli;
+
+    /// The most characters of an example after its indent, on a terminal of 80 columns.
+    const EXAMPLE_CHARS_MAX: usize = 78;
 
     /// The paths of the commands that do something.
     fn leaves(command: &Command, path: &str, found: &mut Vec<String>) {
@@ -488,6 +585,8 @@ mod tests {
             let (_, examples) = found.unwrap_or_else(|| panic!("{command} has no examples"));
             assert!((2..=EXAMPLES_MAX).contains(&examples.len()), "{command}");
             for example in *examples {
+                // A wrapped line cannot be copied.
+                assert!(example.chars().count() <= EXAMPLE_CHARS_MAX, "{example}");
                 assert!(
                     example.starts_with(&format!("certgate {command}")),
                     "{example}"
@@ -521,5 +620,65 @@ mod tests {
                 .find(|line| line.chars().count() > 60);
             assert_eq!(too_long, None, "{help}");
         }
+    }
+
+    /// Writes the help of a command and of those below it. A part that many pages have, such as the
+    /// exit statuses, is on the first of them.
+    fn pages(command: &mut Command, path: &str, pages: &mut String) {
+        let help = command.render_long_help().to_string();
+        let is_new = |part: &&str| {
+            let is_shared = part.starts_with("Connection:") || part.starts_with("Exit status:");
+            !is_shared || !pages.contains(*part)
+        };
+        let parts: Vec<_> = help.split("\n\n").filter(is_new).collect();
+        let page = format!("$ {path} --help\n{}\n\n", parts.join("\n\n").trim_end());
+        pages.push_str(&page);
+        for below in command.get_subcommands_mut() {
+            let path = format!("{path} {}", below.get_name());
+            pages_below(below, &path, pages);
+        }
+    }
+
+    fn pages_below(command: &mut Command, path: &str, found: &mut String) {
+        if command.get_name() != "help" {
+            pages(command, path, found);
+        }
+    }
+
+    /// Look at each page before you accept it.
+    #[test]
+    fn each_help_is_reviewed_at_80_columns() {
+        let mut command = with_examples(Cli::command()).term_width(80);
+        command.build();
+        let mut found = String::new();
+        pages(&mut command, "certgate", &mut found);
+        // clap does not wrap this line.
+        let is_usage = |line: &&str| line.starts_with("Usage: ");
+        let mut lines = found.lines().filter(|line| !is_usage(line));
+        let too_long = lines.find(|line| line.chars().count() > 80);
+        assert_eq!(too_long, None);
+        insta::assert_snapshot!("help", found);
+    }
+
+    #[test]
+    fn options_without_effect_are_accepted_and_not_shown() {
+        for (option, paths) in WITHOUT_EFFECT {
+            for path in *paths {
+                let mut command = with_examples(Cli::command());
+                command.build();
+                let mut found = &mut command;
+                for name in path.split(' ') {
+                    found = found.find_subcommand_mut(name).unwrap();
+                }
+                let has = found.get_arguments().any(|one| one.get_id() == option);
+                assert!(has, "{path}: {option}");
+                let help = found.render_long_help().to_string();
+                assert!(!help.contains(&format!("--{option}")), "{path}: {option}");
+            }
+        }
+        with_examples(Cli::command()).debug_assert();
+        let line = "certgate ca export --wide --output json --quiet";
+        let parsed = with_examples(Cli::command()).try_get_matches_from(line.split(' '));
+        assert!(parsed.is_ok(), "{}", parsed.unwrap_err());
     }
 }

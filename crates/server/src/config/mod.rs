@@ -259,7 +259,9 @@ impl Configuration for Config {
                 .with(Id::Log, |text| {
                     match text.parse::<tracing_subscriber::EnvFilter>() {
                         Ok(_) => Ok(text.to_owned()),
-                        Err(error) => Err(format!("is not a log filter: {error}")),
+                        Err(error) => Err(format!(
+                            "must be a log filter, such as info or info,certgate_api=debug: {error}"
+                        )),
                     }
                 })?
                 .unwrap_or_default(),
@@ -303,6 +305,16 @@ impl InstallationConfig {
             address => address,
         };
         format!("{scheme}://{}", SocketAddr::new(reachable, bound.port()))
+    }
+
+    /// The file of the management API's certificate, for clients in any directory.
+    pub fn tls_certificate(&self) -> Option<PathBuf> {
+        match &self.management {
+            Management::Cleartext => None,
+            Management::Tls { certificate, .. } => {
+                Some(std::path::absolute(certificate).unwrap_or_else(|_| certificate.clone()))
+            }
+        }
     }
 }
 

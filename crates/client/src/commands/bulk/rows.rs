@@ -202,11 +202,16 @@ fn wanted(columns: &[&str], record: &csv::StringRecord) -> Result<Wanted, (Strin
         match field("validity_days").map(|days| days.parse::<u32>().map_err(|_| days)) {
             None => None,
             Some(Ok(days)) if days > 0 => Some(days),
-            Some(Ok(_)) => return Err((common_name, "validity_days is 0".to_owned())),
+            Some(Ok(_)) => {
+                return Err((
+                    common_name,
+                    "validity_days is 0: use a whole number of days, at least 1".to_owned(),
+                ));
+            }
             Some(Err(days)) => {
                 return Err((
                     common_name,
-                    format!("validity_days is {days:?}, not a whole number"),
+                    format!("validity_days is {days:?}: use a whole number of days, at least 1"),
                 ));
             }
         };
@@ -279,8 +284,8 @@ mod tests {
             .collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
         3 "" has no common_name
-        4 "b" validity_days is 0
-        5 "c" validity_days is "x", not a whole number
+        4 "b" validity_days is 0: use a whole number of days, at least 1
+        5 "c" validity_days is "x": use a whole number of days, at least 1
         6 "" has 1 fields where the header has 2
         "#);
     }

@@ -202,7 +202,13 @@ fn a_private_key_is_not_sent_in_clear_text_to_others() {
     let captured = Captured::new(Format::Table);
     let token = crate::http::Token::new("x").unwrap();
     let source = "the test".to_owned();
-    let api = crate::http::Api::new("http://pki.example.com", None, token, source).unwrap();
+    let api = crate::http::Api::new(
+        "http://pki.example.com",
+        crate::http::Trusted::System,
+        token,
+        source,
+    )
+    .unwrap();
     let arguments = CaImportArgs {
         certificate: file(&directory, "ca.crt", CERTIFICATE),
         key: Some(file(&directory, "ca.key", KEY)),

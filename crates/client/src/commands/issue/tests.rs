@@ -35,6 +35,7 @@ pub fn issue_with(
     let context = Context {
         environment: &Environment::from_variables(variables).unwrap(),
         data_dir: &|_| Ok(PathBuf::new()),
+        config_dir: None,
         random: &SeededRandom::new(2),
     };
     let line = ["issue"].iter().chain(line);
@@ -225,6 +226,7 @@ fn a_request_of_another_program_is_sent_byte_for_byte() {
     let context = Context {
         environment: &Environment::default(),
         data_dir: &|_| Ok(PathBuf::new()),
+        config_dir: None,
         random: &SeededRandom::new(3),
     };
     let screen = &mut place.captured.screen();

@@ -1,12 +1,17 @@
-//! Trust in an EST server: a fingerprint, or the CAs of this system.
+//! Trust in a server: a fingerprint, its certificate, or CAs.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use certgate_model::{Hex, lock};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -14,15 +19,24 @@ use rustls::{
 use crate::arguments::Fingerprint;
 use crate::failure::Failure;
 
+/// The largest file of certificates, in bytes: some hundred CAs.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
 /// The servers that a connection accepts.
 #[derive(Debug)]
-pub(super) enum Trust {
+pub enum Trust {
     /// The certificate with this fingerprint, or one below the CA with it.
     Pinned(Fingerprint),
     /// Certificates below this CA.
     Authority(CertificateDer<'static>),
     /// Certificates below a CA of this system.
     System(RootCertStore),
+    /// Certificates below one of these, and these themselves: a certificate that signed itself is
+    /// often a CA by its extensions, which a verifier of paths does not accept.
+    Named(Vec<CertificateDer<'static>>),
+    /// The first of these certificates, under any name, and those that the CAs accept: the server
+    /// on this machine, which is reached by its address.
+    Local(CertificateDer<'static>, RootCertStore),
     /// Every server: its answer is compared with a fingerprint.
     Nothing,
 }
@@ -30,20 +44,64 @@ pub(super) enum Trust {
 impl Trust {
     /// The CAs of this system.
     pub fn of_system() -> Result<Self, Failure> {
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(found.certs);
+        let (roots, problem) = system_roots();
         match roots.is_empty() {
-            true => Err(Failure::usage("this system has no trusted CAs")
-                .hint("give the fingerprint of the server or its CA with --fingerprint")),
+            true => Err(Failure::usage(format!(
+                "this system has no trusted CAs{problem}"
+            ))),
             false => Ok(Self::System(roots)),
+        }
+    }
+
+    /// The CAs, or the server's own certificate, in a PEM file.
+    pub fn in_file(path: &Path) -> Result<Self, Failure> {
+        let shown = path.display();
+        let certificates = certificates_in(path)
+            .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
+        match certificates.is_empty() {
+            true => Err(
+                Failure::usage(format!("{shown} has no certificate in PEM form"))
+                    .hint("name a file with a CERTIFICATE block"),
+            ),
+            false => Ok(Self::Named(certificates)),
+        }
+    }
+
+    /// The server on this machine whose certificate chain is in a PEM file, or a server below a CA
+    /// of this system.
+    pub fn local(path: &Path) -> Result<Self, Failure> {
+        let own = certificates_in(path).ok().and_then(|chain| {
+            let mut chain = chain.into_iter();
+            chain.next()
+        });
+        match own {
+            Some(own) => Ok(Self::Local(own, system_roots().0)),
+            None => Self::of_system(),
         }
     }
 }
 
+fn system_roots() -> (RootCertStore, String) {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    let problem = found.errors.first();
+    let problem = problem.map(|error| format!(": {error}"));
+    (roots, problem.unwrap_or_default())
+}
+
+fn certificates_in(path: &Path) -> std::io::Result<Vec<CertificateDer<'static>>> {
+    let mut pem = Vec::new();
+    File::open(path)?
+        .take(FILE_BYTES_MAX)
+        .read_to_end(&mut pem)?;
+    let found = CertificateDer::pem_slice_iter(&pem);
+    Ok(found.filter_map(Result::ok).collect())
+}
+
 /// The last server certificate that a connection did not accept.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<Option<Rejected>>);
+pub struct Seen(Mutex<Option<Rejected>>);
 
 #[derive(Debug, Clone)]
 struct Rejected {
@@ -65,7 +123,7 @@ impl Seen {
 }
 
 /// Makes the TLS configuration of a connection.
-pub(super) fn configuration(
+pub fn configuration(
     trust: Trust,
     client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
     seen: Arc<Seen>,
@@ -106,6 +164,9 @@ impl Verifier {
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        if roots.is_empty() {
+            return Err(CertificateError::UnknownIssuer.into());
+        }
         let verifier =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
                 .build()
@@ -150,6 +211,32 @@ impl ServerCertVerifier for Verifier {
                 self.below(roots.clone(), certificate, between, name, now),
                 false,
             ),
+            // The file is the server's: its name and its dates add nothing.
+            Trust::Local(own, _) if **own == **certificate => {
+                return Ok(ServerCertVerified::assertion());
+            }
+            Trust::Local(_, roots) => (
+                self.below(roots.clone(), certificate, between, name, now),
+                false,
+            ),
+            Trust::Named(named) => {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(named.iter().cloned());
+                let verified = self.below(roots, certificate, between, name, now);
+                let verified = match verified {
+                    // The dates are checked before this error.
+                    Err(Error::InvalidCertificate(ref error))
+                        if is_of_authority(error)
+                            && named.iter().any(|one| **one == **certificate) =>
+                    {
+                        ParsedCertificate::try_from(certificate)
+                            .and_then(|parsed| verify_server_name(&parsed, name))
+                            .map(|()| ServerCertVerified::assertion())
+                    }
+                    verified => verified,
+                };
+                (verified, false)
+            }
         };
         outcome.inspect_err(|error| {
             let own = Hex(&certgate_pki::sha256(certificate)).to_string();
@@ -158,7 +245,12 @@ impl ServerCertVerifier for Verifier {
                     "neither its certificate, whose fingerprint is {own}, nor a CA that it names \
                      has the fingerprint that you gave"
                 ),
-                false => format!("its certificate with the fingerprint {own}: {error}"),
+                false => match error {
+                    Error::InvalidCertificate(error) if is_of_authority(error) => format!(
+                        "its certificate with the fingerprint {own} is that of a CA (CA:TRUE)"
+                    ),
+                    error => format!("its certificate with the fingerprint {own}: {error}"),
+                },
             };
             *lock(&self.seen.0) = Some(Rejected { is_unknown, reason });
         })
@@ -187,5 +279,16 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         let algorithms = &self.provider.signature_verification_algorithms;
         algorithms.supported_schemes()
+    }
+}
+
+/// Returns true for the error about a CA's certificate that a server presents as its own.
+pub fn is_of_authority(error: &CertificateError) -> bool {
+    match error {
+        CertificateError::Other(error) => matches!(
+            error.0.downcast_ref(),
+            Some(webpki::Error::CaUsedAsEndEntity)
+        ),
+        _ => false,
     }
 }

@@ -13,7 +13,7 @@ use ureq::unversioned::transport::{
 
 /// Adds TLS to a connection.
 #[derive(Debug)]
-pub(super) struct TlsConnector(Arc<ClientConfig>);
+pub struct TlsConnector(Arc<ClientConfig>);
 
 impl TlsConnector {
     pub fn new(configuration: ClientConfig) -> Self {
@@ -49,7 +49,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
 }
 
 /// A connection with TLS.
-pub(super) struct TlsTransport {
+pub struct TlsTransport {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,
 }
