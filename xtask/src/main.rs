@@ -47,7 +47,7 @@ enum Task {
     /// statements that stand in the folders of both engines of the store: string literals that are
     /// equal after whitespace, placeholders (?1, $1) and concat! are normalised.
     Lines,
-    /// Measure the release build on this machine and print a table
+    /// Measure the build of the dist profile on this machine and print a table
     Bench(bench::Arguments),
 }
 

@@ -1,7 +1,7 @@
 """Measures `certgate authz`: processor time for a decision, and the time to a refusal.
 
 cd tests/python
-CERTGATE_TEST_BINARY=../../target/release/certgate python soak/measure_authz.py
+CERTGATE_TEST_BINARY=../../target/dist/certgate python soak/measure_authz.py
 """
 
 from __future__ import annotations

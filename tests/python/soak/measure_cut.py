@@ -1,7 +1,7 @@
 """Measures how soon a revocation is enforced by `certgate gateway`.
 
 cd tests/python
-CERTGATE_TEST_BINARY=../../target/release/certgate python soak/measure_cut.py [REVOKED]
+CERTGATE_TEST_BINARY=../../target/dist/certgate python soak/measure_cut.py [REVOKED]
 
 REVOKED certificates (100,000 by default) are revoked before. Connections of other clients stay
 open, and each must answer at the end. A history of revocations and restorations checks that the

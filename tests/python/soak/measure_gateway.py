@@ -1,7 +1,7 @@
 """Measures `certgate gateway` beside nginx: processor time and memory, in one run.
 
 cd tests/python
-CERTGATE_TEST_BINARY=../../target/release/certgate python soak/measure_gateway.py [REVOKED]
+CERTGATE_TEST_BINARY=../../target/dist/certgate python soak/measure_gateway.py [REVOKED]
 
 With REVOKED, nginx also runs with a CRL bundle of so many revoked certificates, and the gateway
 with a view of them.

@@ -1,6 +1,6 @@
 """A bounded soak, by hand: every fault at the same time under mixed load, for ten minutes.
 
-Run it as root in `tests/python`, with `CERTGATE_TEST_BINARY` of a release build:
+Run it as root in `tests/python`, with `CERTGATE_TEST_BINARY` of a build with the dist profile:
 
     python -m soak.soak --seconds 600
 

@@ -38,7 +38,7 @@ pub struct Arguments {
     /// Write the tables and plots of docs/performance.md from this file, and measure nothing
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
-    /// Set by the task itself when it runs as a release build
+    /// Set by the task itself when it runs as an optimised build
     #[arg(long, hide = true)]
     pub inner: bool,
     /// Set by the task itself for the process that attacks

@@ -119,6 +119,7 @@ fn runs(machines: &[Machine]) -> String {
         let Machine {
             at,
             commit,
+            profile,
             rust,
             processors,
             memory_bytes,
@@ -128,7 +129,8 @@ fn runs(machines: &[Machine]) -> String {
             seconds,
         } = machine;
         let memory = memory_bytes >> 30;
-        let mut description = format!("{processors}, {memory} GiB, {system}, {rust}, {sqlite}");
+        let mut description =
+            format!("{processors}, {memory} GiB, {system}, {rust}, profile {profile}, {sqlite}");
         if let Some(postgres) = postgres {
             let _ = write!(description, "; {postgres}");
         }
@@ -308,6 +310,7 @@ mod tests {
         let machine = Machine {
             at: "2026-11-25T18:00:00Z".to_owned(),
             commit: "first".to_owned(),
+            profile: "dist".to_owned(),
             rust: "rustc".to_owned(),
             processors: "2 × some".to_owned(),
             memory_bytes: 24 << 30,

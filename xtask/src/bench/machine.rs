@@ -15,6 +15,9 @@ pub struct Machine {
     pub at: String,
     /// The commit, with a plus sign if files differ from it.
     pub commit: String,
+    /// The profile of Cargo.toml.
+    #[serde(default = "earlier")]
+    pub profile: String,
     /// The compiler.
     pub rust: String,
     /// The number of processors and their name.
@@ -42,6 +45,7 @@ impl Machine {
         Ok(Self {
             at: now()?.to_string(),
             commit: output_of("git", &["rev-parse", "--short", "HEAD"])? + changed,
+            profile: super::PROFILE.to_owned(),
             rust: output_of("rustc", &["--version"])?,
             processors: format!("{count} × {processor}"),
             memory_bytes: memory_bytes()?,
@@ -51,6 +55,12 @@ impl Machine {
             seconds,
         })
     }
+}
+
+/// Figures that do not name their profile are of builds with the options of `dist`, which was then
+/// the release profile.
+fn earlier() -> String {
+    super::PROFILE.to_owned()
 }
 
 fn output_of(program: &str, arguments: &[&str]) -> anyhow::Result<String> {

@@ -1,4 +1,5 @@
-//! `cargo xtask bench` measures the release build, and prints a table and plots of the figures.
+//! `cargo xtask bench` measures the build of the `dist` profile, and prints a table and plots of the
+//! figures.
 //!
 //! Most figures also stand as a ratio to another figure of the same run.
 
@@ -51,7 +52,10 @@ use self::arguments::Databases;
 use self::keeper::Keeper;
 use self::run::{CLUSTER, Run};
 
-/// Builds everything for release and measures it. With `--plot`, draws earlier figures instead.
+/// The profile of Cargo.toml whose programs are measured and published.
+const PROFILE: &str = "dist";
+
+/// Builds everything with [`PROFILE`] and measures it. With `--plot`, draws earlier figures instead.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     if arguments.attack {
         return attack::run();
@@ -60,7 +64,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         return document::write(path);
     }
     if !arguments.inner {
-        return run_as_release();
+        return run_optimised();
     }
     let programs = match arguments.database {
         Some(Databases::Sqlite) => None,
@@ -82,7 +86,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let sockets = directory_in(&std::env::temp_dir())?;
     let directory = std::path::absolute(arguments.keep.as_ref().unwrap_or(&temporary))?;
     let run = Run {
-        binary: root().join("target/release/certgate"),
+        binary: root().join("target").join(PROFILE).join("certgate"),
         keeper: Rc::new(Keeper::start(
             &directory.join(CLUSTER),
             &[&temporary, &sockets],
@@ -110,16 +114,17 @@ fn directory_in(parent: &Path) -> anyhow::Result<PathBuf> {
     Ok(made)
 }
 
-/// Replaces this process with the release build, so that the user has one process to stop.
-fn run_as_release() -> anyhow::Result<()> {
+/// Replaces this process with an optimised build, so that the user has one process to stop.
+fn run_optimised() -> anyhow::Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let build = Command::new(&cargo)
-        .args(["build", "--release", "--package", "certgate"])
+        .args(["build", "--profile", PROFILE, "--package", "certgate"])
         .status()?;
     ensure!(build.success(), "the server does not build");
     let own = std::env::args_os().skip(1);
     let mut run = Command::new(&cargo);
-    run.args(["run", "--quiet", "--release", "--package", "xtask", "--"])
+    run.args(["run", "--quiet", "--profile", PROFILE])
+        .args(["--package", "xtask", "--"])
         .args(own)
         .arg("--inner");
     Err(run.exec()).context("cannot run cargo")
