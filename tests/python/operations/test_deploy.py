@@ -17,7 +17,6 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from dockerfile_parse import DockerfileParser
 
 from kit.deployed import (
     DEPLOY,
@@ -43,10 +42,10 @@ from kit.harness import (
     eventually,
     needs,
 )
+from kit.image import CONTAINERFILE, containerfile, last_stage, steps
 from kit.postgres import MASTER_KEY, Postgres
 
 SYSTEMD = DEPLOY / "systemd"
-CONTAINERFILE = DEPLOY / "container/Containerfile"
 RULES = DEPLOY / "prometheus/certgate.rules.yml"
 
 # The oldest Kubernetes with everything that the manifests use, and the newest one with schemas.
@@ -311,18 +310,15 @@ def test_hadolint_finds_nothing() -> None:
 
 
 def test_the_image_has_only_what_the_program_needs() -> None:
-    steps = [(step["instruction"], step["value"]) for step in containerfile()]
-    bases = [value for instruction, value in steps if instruction == "FROM"]
+    bases = [value for instruction, value in steps() if instruction == "FROM"]
     rust = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"][
         "rust-version"
     ]
     assert re.fullmatch(
         rf"docker\.io/library/rust:{re.escape(rust)}\.\d+-slim-bookworm AS build", bases[0]
     )
-    assert bases[1:] == ["gcr.io/distroless/cc-debian12:nonroot"], (
-        "bookworm is 12: the same C library"
-    )
-    last = steps[max(at for at, step in enumerate(steps) if step[0] == "FROM") :]
+    assert bases[1:] == ["scratch"]
+    last = last_stage()
     (node,) = (pod_spec(thing) for thing in rendered("kubernetes") if thing["kind"] == "Deployment")
     ports = [str(port["containerPort"]) for port in node["containers"][0]["ports"]]
     (data,) = (
@@ -344,16 +340,12 @@ def test_the_image_has_only_what_the_program_needs() -> None:
     }
     copies = [value.split() for instruction, value in last if instruction == "COPY"]
     owned = [f"--chown={USER}:{USER}", "--chmod=0700"]
-    program = "/src/target/release/certgate"
+    roots = "/etc/ssl/certs/ca-certificates.crt"
     assert copies == [
-        ["--from=build", program, "/usr/local/bin/certgate"],
+        ["--from=build", roots, roots],
+        ["--from=build", "/certgate", "/usr/local/bin/certgate"],
         ["--from=build", *owned, "/empty", data],
     ]
-
-
-def containerfile() -> list[dict[str, Any]]:
-    parser = DockerfileParser(fileobj=CONTAINERFILE.open("rb"))
-    return [step for step in parser.structure if step["instruction"] != "COMMENT"]
 
 
 def test_the_build_context_is_sufficient(tmp_path: Path) -> None:
@@ -381,8 +373,8 @@ def test_the_build_context_is_sufficient(tmp_path: Path) -> None:
         "normal,build",
     ]
     assert judged(*read, cwd=tmp_path).startswith("certgate v")
-    (run,) = (step["value"] for step in containerfile() if step["instruction"] == "RUN")
-    assert "cargo build --release --locked --package certgate " in run
+    _, run = (step["value"] for step in containerfile() if step["instruction"] == "RUN")
+    assert "cargo build --profile dist --locked --package certgate " in run
 
 
 # Kubernetes
@@ -591,9 +583,7 @@ def pod_here(
 
 
 def test_the_pod_of_a_client_enrols_and_renews(tmp_path: Path) -> None:
-    (client,) = (
-        thing for thing in rendered("kubernetes/client") if thing["kind"] == "StatefulSet"
-    )
+    (client,) = (thing for thing in rendered("kubernetes/client") if thing["kind"] == "StatefulSet")
     pod = pod_spec(client)
     enrol, renew = pod["initContainers"]
     (program,) = pod["containers"]

@@ -125,6 +125,7 @@ const SUITES: [Suite; 11] = [
             "--ignore=interop",
             "--ignore=storage",
             "--ignore=wire",
+            "--ignore=operations/test_compose.py",
             "--ignore=operations/test_deploy.py",
             "--ignore=operations/test_operations.py",
         ],
@@ -163,7 +164,11 @@ const SUITES: [Suite; 11] = [
     Suite {
         name: "files to run certgate with",
         packages: "deploy",
-        tests: &["operations/test_deploy.py", "operations/test_operations.py"],
+        tests: &[
+            "operations/test_compose.py",
+            "operations/test_deploy.py",
+            "operations/test_operations.py",
+        ],
         programs: &DEPLOY_PROGRAMS,
     },
 ];
