@@ -14,9 +14,8 @@ PAGE = REPOSITORY / "docs/clients.md"
 
 HEAD = """# Clients
 
-The tests of certgate run these programs unmodified, and write this page: an entry is the result of
-a test that passed. The version is that of the machine that wrote the page. Run the tests with
-`CERTGATE_WRITE_DOCS=1` to write it again.
+Tests run these programs unmodified, and write this page: each entry is a test that passed. The
+version is that of the machine that wrote the page. Set `CERTGATE_WRITE_DOCS=1` to write it again.
 """
 
 # Lines of documentation have at most 100 columns.
@@ -33,8 +32,12 @@ def read() -> Page:
         title, body = section.split("\n", 1)
         client, version = title.rsplit(" ", 1)
         entries = [" ".join(entry.split()) for entry in re.split(r"^- ", body, flags=re.M)[1:]]
-        page[client] = version, {entry.split(": works")[0]: entry for entry in entries}
+        page[client] = version, {operations_of(entry): entry for entry in entries}
     return page
+
+
+def operations_of(entry: str) -> str:
+    return entry.split(". Limit: ")[0].removesuffix(".")
 
 
 def write(page: Page) -> None:
@@ -50,7 +53,7 @@ def write(page: Page) -> None:
 
 def works(client: str, version: str, operations: str, limit: str = "") -> None:
     """Records the result of a test, or checks that the page has it. The version may differ."""
-    entry = f"{operations}: works." + (f" Limit: {limit}." if limit else "")
+    entry = f"{operations}." + (f" Limit: {limit}." if limit else "")
     if os.environ.get("CERTGATE_WRITE_DOCS") == "1":
         # Suites at the same time write to the same page.
         with PAGE.open("a") as lock:
