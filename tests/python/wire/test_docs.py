@@ -145,8 +145,8 @@ def test_the_command_line(first_start: Server) -> None:
     api = first_start.api()
     assert api.total() == 8, "the second run of the list issued nothing"
     api.close()
-    # Two of the list, and one of `show`.
-    assert outputs[3].count("laptop") == 3 and "last backup" in outputs[3]
+    # Two of the first list, three of the newest, and one of `show`.
+    assert outputs[3].count("laptop") == 6 and "last backup" in outputs[3]
     assert "pending_revocation" in outputs[4] and "pending_reactivation" in outputs[4]
     assert "pending_revocation" in outputs[5]
 
