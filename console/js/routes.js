@@ -20,6 +20,7 @@ export const routes = [
   { path: 'certificates/:id', load: () => import('./pages/certificate.js') },
   { path: 'bulk', nav: text.bulk.title, load: () => import('./pages/bulk.js') },
   { path: 'issue', nav: text.issue.title, load: () => import('./pages/issue.js') },
+  { path: 'invites', nav: text.invites.title, load: () => import('./pages/invites.js') },
   { path: 'cas', nav: text.authorities.title, load: () => import('./pages/cas.js') },
   { path: 'hostnames', nav: text.hostnames.title, load: () => import('./pages/hostnames.js') },
   {

@@ -1452,6 +1452,87 @@ const rules = {
   },
 };
 
+const invites = {
+  title: 'Invites',
+  intro:
+    'Who has the link of an invite gets a certificate of its name, without a token. Send the ' +
+    'link to one person, for one device.',
+  name: 'Name',
+  nameHint: 'The common name of the certificate, such as anna or laptop-17.',
+  device: 'Device',
+  /** @type {Record<string, string>} */
+  devices: {
+    device: 'Any device',
+    iphone: 'iPhone or iPad',
+    android: 'Android',
+    windows: 'Windows',
+    macos: 'macOS',
+    linux: 'Linux',
+    firefox: 'Firefox',
+  },
+  state: 'State',
+  /** @type {Record<string, string>} */
+  states: {
+    open: 'Open',
+    used: 'Used',
+    withdrawn: 'Withdrawn',
+    locked: 'Locked',
+    expired: 'Expired',
+  },
+  lockedHint: 'Ten wrong secrets were sent for it.',
+  used: 'Used',
+  /** @type {(used: number, all: number) => string} */
+  uses: (used, all) => `${count(used)} of ${count(all)}`,
+  /** @type {(number: number) => string} */
+  certificate: (number) => `Certificate ${count(number)}`,
+  expires: 'Ends',
+  created: 'Created',
+  none: 'No invites',
+  noneHow: 'Create one, and send its link to the person who gets the certificate.',
+  create: 'Invite…',
+  createTitle: 'Invite a person or a device',
+  createAction: 'Create the link',
+  /** @type {(lacking: string) => string} */
+  createLacks: (lacking) => `To create invites, your token needs the permission ${lacking}.`,
+  ownRules:
+    'Your token has issuance rules of its own. Such a token cannot create invites, because its ' +
+    'rules would not apply to their certificates.',
+  lifetime: 'Lifetime of the certificate',
+  lifetimeHint: 'Such as 30d or 8h. Empty: that of the rules of the zone, or 90 days.',
+  lifetimeProblem: 'Use a time of at least an hour, such as 8h, 90d or 12w.',
+  validFor: 'The link works for',
+  /** @type {Record<string, string>} */
+  validTimes: { 3600: 'an hour', 86400: 'a day', 604800: 'a week', 2592000: '30 days' },
+  usesMax: 'Certificates',
+  usesHint: 'More than one only if one person enrols several devices with the link.',
+  usesProblem: 'Use a whole number from 1 to 100.',
+  /** @type {(name: string) => string} */
+  createdDone: (name) => `Created an invite for “${name}”.`,
+  once:
+    'This is the link. certgate shows it now, and never again. Who has it gets the certificate.',
+  onceSecret:
+    'This is the invite. certgate shows it now, and never again. Who has it gets the certificate.',
+  link: 'Link of the invite',
+  copy: 'Copy the link',
+  copySecret: 'Copy the invite',
+  qr: 'QR code of the link',
+  qrHint: 'Scan it with the camera of the device.',
+  noLink:
+    'The server has no invite_url, so there is no link to open in a browser. A machine enrols ' +
+    'with this text:',
+  enrol: 'On a machine, with the text in the file invite.txt',
+  done: 'Close',
+  withdraw: 'Withdraw…',
+  /** @type {(name: string) => string} */
+  withdrawTitle: (name) => `Withdraw the invite for “${name}”?`,
+  withdrawHint: 'Its link stops working at once. Certificates that it gave stay valid.',
+  withdrawAction: 'Withdraw',
+  /** @type {(name: string) => string} */
+  withdrawn: (name) => `Withdrew the invite for “${name}”.`,
+  same: 'The same on the command line',
+  sameList: 'The list on the command line',
+};
+
 const audit = {
   title: 'Audit log',
   logs: 'Logs',
@@ -1680,6 +1761,7 @@ export const text = {
   enforcement,
   tokens,
   rules,
+  invites,
   audit,
   zones,
   accounts,

@@ -14,12 +14,13 @@ use sha2::{Digest, Sha256};
 const FOLDER: &str = "../../console";
 
 /// The files and folders there that browsers load. The others are for development.
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "index.html",
     "style.css",
     "icon.svg",
     "js",
     "vendor/lit-html.js",
+    "vendor/qr.js",
 ];
 
 /// The octets of the digest in the name of the folder: enough for a change never to repeat a name.

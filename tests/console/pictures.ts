@@ -30,6 +30,12 @@ try {
     const { epoch } = await server.get<{ epoch: number }>(`${server.account}/enforcement`);
     await server.result('PUT', `${path}/${id}/acknowledgement`, { epoch });
   }
+  // An invite that waits for its holder, and one that does not any more.
+  const invites = `/certgate/v1/zones/${server.installation.zone_id}/invites`;
+  await server.result('POST', invites, { name: 'kiosk-3', device: 'linux', uses: 3 });
+  const lost = { name: 'anna', device: 'iphone', lifetime: '90d' };
+  const { id: withdrawn } = await server.result<{ id: string }>('POST', invites, lost);
+  await server.result('DELETE', `${invites}/${withdrawn}`);
   mkdirSync(folder, { recursive: true });
   for (const file of readdirSync(folder)) {
     if (file.endsWith('.png')) rmSync(join(folder, file));
