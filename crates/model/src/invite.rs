@@ -145,9 +145,6 @@ impl InviteRecord {
     /// a few times at most.
     pub const WRONG_SECRETS_MAX: u32 = 10;
 
-    /// Maximum number of certificates of one invite: an answer lists each.
-    pub const USES_MAX: u32 = 100;
-
     /// Returns the state at a time.
     pub fn state(&self, at: Timestamp) -> InviteState {
         if self.uses >= self.uses_max {

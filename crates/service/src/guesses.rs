@@ -11,8 +11,8 @@ pub const GUESSES_PER_ADDRESS_MAX: u32 = 30;
 /// The time for which wrong secrets are counted, in seconds: ten minutes.
 const WINDOW_SECONDS: i64 = 600;
 
-/// Maximum number of addresses that are counted at the same time. Beyond it, every further address
-/// counts as one.
+/// Maximum number of addresses whose wrong secrets are counted. Beyond it, all further addresses
+/// count as one.
 const ADDRESSES_MAX: usize = 10_000;
 
 /// Counts the wrong secrets of each address in the current ten minutes of the clock.

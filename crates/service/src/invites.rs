@@ -21,16 +21,19 @@ use crate::names::checked_name;
 /// Maximum number of invites of a zone, expired ones included: a list counts them.
 pub const INVITES_MAX: u64 = 10_000;
 
+/// Maximum number of certificates of an invite. An answer lists each.
+const INVITE_USES_MAX: i64 = 100;
+
 /// The time for which an invite is valid unless its creator says otherwise, in seconds: a day.
 pub const INVITE_SECONDS_DEFAULT: i64 = 86_400;
 
 /// The shortest and the longest time for which an invite is valid, in seconds: a minute, 30 days.
 pub const INVITE_SECONDS: (i64, i64) = (60, 2_592_000);
 
-/// Longest common name, in characters (RFC 5280 appendix A.1, `ub-common-name`).
+/// Longest name of an invite, in characters (RFC 5280, `ub-common-name`).
 const COMMON_NAME_CHARS_MAX: usize = 64;
 
-/// Longest secret that is compared, in octets. Our own have 40.
+/// Longest secret of an invite that is compared, in octets. Our own have 40.
 const SECRET_BYTES_MAX: usize = 512;
 
 /// An invite to create. Absent parts have their defaults.
@@ -100,8 +103,7 @@ impl Invites {
             INVITE_SECONDS,
             "/valid_for_seconds",
         )?;
-        let uses = (1, i64::from(InviteRecord::USES_MAX));
-        let uses = within(draft.uses, 1, uses, "/uses")?;
+        let uses = within(draft.uses, 1, (1, INVITE_USES_MAX), "/uses")?;
         let secret = GeneratedSecret::token_value(&**random);
         let by = scope.by(now);
         let invite = InviteRecord {
@@ -122,10 +124,7 @@ impl Invites {
         };
         let max = INVITES_MAX;
         match store.record_invite(invite.clone(), max, by).await? {
-            InviteRecorded::Recorded => {
-                tracing::info!(invite = %invite.id, by = %invite.created_by, "invite created");
-                Ok((invite, secret))
-            }
+            InviteRecorded::Recorded => Ok((invite, secret)),
             InviteRecorded::NoZone => Err(InviteError::NoZone),
             InviteRecorded::TooMany => Err(InviteError::TooMany { max }),
         }
