@@ -1,6 +1,7 @@
 //! Development tasks: run `cargo xtask --help` for the list.
 
 mod bench;
+mod dist;
 mod docs;
 mod fuzz;
 mod lines;
@@ -47,6 +48,12 @@ enum Task {
     /// statements that stand in the folders of both engines of the store: string literals that are
     /// equal after whitespace, placeholders (?1, $1) and concat! are normalised.
     Lines,
+    /// Make the files of a release in target/packages: a Debian package, an archive, a static
+    /// executable, the list of components (CycloneDX) and SHA256SUMS
+    ///
+    /// Builds certgate twice with the profile `dist`, for glibc and for musl. You need rustup's target
+    /// for musl, and Debian's musl-tools and debhelper. The same commit gives the same bytes.
+    Dist(dist::Arguments),
     /// Measure the build of the dist profile on this machine and print a table
     Bench(bench::Arguments),
 }
@@ -59,6 +66,7 @@ fn main() -> ExitCode {
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Docs => docs::write(),
         Task::Lines => lines::print(),
+        Task::Dist(arguments) => dist::run(&arguments),
         Task::Bench(arguments) => bench::run(arguments).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

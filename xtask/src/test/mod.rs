@@ -10,6 +10,7 @@ mod tools;
 mod typescript;
 pub(crate) mod workspace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -71,6 +72,16 @@ pub fn release_checks() -> Result<ExitCode> {
     })?;
     tools::slow(&workspace, &mut session)?;
     session.step("fuzzing", fuzzing)?;
+    Ok(session.finish())
+}
+
+/// Tests the files of a release in a folder, as a user installs them.
+pub fn check_packages(folder: &Path) -> Result<ExitCode> {
+    let workspace = Workspace::find();
+    let mut session = Session::from_environment();
+    session.step("packages", |programs| {
+        python::packages(&workspace, folder, programs)
+    })?;
     Ok(session.finish())
 }
 

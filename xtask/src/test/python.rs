@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::programs::{Installer, Program};
-use super::session::{Job, Outcome, Programs};
+use super::session::{Job, Outcome};
 use super::tally::Tally;
 use super::workspace::{Workspace, lines};
 
@@ -28,10 +28,17 @@ const PROGRAMS: [Program; 8] = [
     Program::new("systemd-sysusers", &["--version"], "systemd"),
 ];
 
-/// Programs that judge the files in deploy/.
-const DEPLOY_PROGRAMS: [Program; 2] = [
+/// Programs that judge the files in deploy/, and make packages of them.
+const DEPLOY_PROGRAMS: [Program; 3] = [
     Program::new("systemd-analyze", &["--version"], "systemd"),
     Program::new("promtool", &["--version"], "prometheus"),
+    Program::new("dh", &["--version"], "debhelper"),
+];
+
+/// Programs that judge packages, and the system in which they are installed.
+const PACKAGE_PROGRAMS: [Program; 2] = [
+    Program::new("debootstrap", &["--version"], "debootstrap"),
+    Program::new("lintian", &["--version"], "lintian"),
 ];
 
 /// Programs of other makers: they ask for certificates, use them, and judge them.
@@ -125,9 +132,11 @@ const SUITES: [Suite; 11] = [
             "--ignore=interop",
             "--ignore=storage",
             "--ignore=wire",
+            "--ignore=packages",
             "--ignore=operations/test_compose.py",
             "--ignore=operations/test_deploy.py",
             "--ignore=operations/test_operations.py",
+            "--ignore=operations/test_packages.py",
         ],
         programs: &[],
     },
@@ -168,37 +177,61 @@ const SUITES: [Suite; 11] = [
             "operations/test_compose.py",
             "operations/test_deploy.py",
             "operations/test_operations.py",
+            "operations/test_packages.py",
         ],
         programs: &DEPLOY_PROGRAMS,
     },
 ];
+
+/// The tests of the files of a release. They are not in CI.
+const PACKAGES: Suite = Suite {
+    name: "packages",
+    packages: "deploy",
+    tests: &["packages"],
+    programs: &PACKAGE_PROGRAMS,
+};
+
+/// Tests the files of a release in a folder.
+pub(super) fn packages(
+    workspace: &Workspace,
+    folder: &Path,
+    installer: &mut Installer,
+) -> Result<Outcome> {
+    match prepared(workspace, &PACKAGES, installer)? {
+        Ok(python) => run(workspace, &PACKAGES, &python, Some(folder)),
+        Err(reason) => Ok(Outcome::Skipped(reason)),
+    }
+}
 
 /// Returns every suite. Suites run at the same time, each with servers, ports and directories of its
 /// own.
 pub(super) fn suites(workspace: &Workspace) -> impl Iterator<Item = Job<'_>> {
     SUITES.iter().map(move |suite| Job {
         name: suite.name,
-        run: Box::new(move |programs| match prepare(workspace, suite, programs)? {
-            Ok(python) => run(workspace, suite, &python),
-            Err(reason) => Ok(Outcome::Skipped(reason)),
+        run: Box::new(move |programs| {
+            // Other suites install programs while this one runs.
+            let python = prepared(workspace, suite, &mut programs.lock())?;
+            match python {
+                Ok(python) => run(workspace, suite, &python, None),
+                Err(reason) => Ok(Outcome::Skipped(reason)),
+            }
         }),
     })
 }
 
 /// Installs the programs and packages of a suite. Returns its Python, or the reason for which it
 /// cannot run.
-fn prepare(
+fn prepared(
     workspace: &Workspace,
     suite: &Suite,
-    programs: &Programs,
+    installer: &mut Installer,
 ) -> Result<Result<PathBuf, String>> {
-    let mut installer = programs.lock();
     for program in PROGRAMS.iter().chain(suite.programs) {
         if let Err(reason) = installer.provide(program) {
             return Ok(Err(reason));
         }
     }
-    environment(workspace, suite.packages, &mut installer)
+    environment(workspace, suite.packages, installer)
 }
 
 /// Returns the Python of an environment, or the reason for which there is none.
@@ -261,7 +294,13 @@ pub(super) fn environment(
     Ok(Ok(python))
 }
 
-fn run(workspace: &Workspace, suite: &Suite, python: &Path) -> Result<Outcome> {
+/// Runs a suite. `packages` is the folder with the files of a release, if the suite tests one.
+fn run(
+    workspace: &Workspace,
+    suite: &Suite,
+    python: &Path,
+    packages: Option<&Path>,
+) -> Result<Outcome> {
     let mut command = Command::new(python);
     command
         .current_dir(workspace.root.join("tests/python"))
@@ -273,6 +312,9 @@ fn run(workspace: &Workspace, suite: &Suite, python: &Path) -> Result<Outcome> {
         )
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUNBUFFERED", "1");
+    if let Some(folder) = packages {
+        command.env("CERTGATE_TEST_PACKAGES", folder);
+    }
     let mut tally = None;
     let succeeded = lines(&mut command, |line| {
         tally = Tally::from_pytest(line).or(tally);
