@@ -142,12 +142,13 @@ pub enum ClientCommand {
 /// The connection to the server, and the output format.
 #[derive(Debug, Clone, Args)]
 pub struct ClientArgs {
-    /// Address of the management API [default: CERTGATE_API, or the local data directory's]
+    /// Address of the management API [default: CERTGATE_API, the local data directory's, or that of
+    /// the current context]
     #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url,
         help_heading = "Connection")]
     pub api: Option<String>,
-    /// File with the API token, - for standard input [default: CERTGATE_TOKEN, or the local data
-    /// directory's token]
+    /// File with the API token, - for standard input [default: CERTGATE_TOKEN, the local data
+    /// directory's token, or that of the current context]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath,
         conflicts_with = "token", help_heading = "Connection")]
     pub token_file: Option<PathBuf>,

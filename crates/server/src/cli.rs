@@ -151,7 +151,7 @@ pub enum Command {
     /// which needs no rights and no network
     Demo {
         /// Time to read each step, such as 0s or 3s
-        #[arg(long, value_name = "TIME", default_value = "1500ms", value_parser = parse_duration)]
+        #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
         pause: Duration,
     },
     /// Print or install a completion script for a shell

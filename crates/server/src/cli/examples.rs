@@ -626,12 +626,19 @@ mod tests {
     /// exit statuses, is on the first of them.
     fn pages(command: &mut Command, path: &str, pages: &mut String) {
         let help = command.render_long_help().to_string();
-        let is_new = |part: &&str| {
-            let is_shared = part.starts_with("Connection:") || part.starts_with("Exit status:");
-            !is_shared || !pages.contains(*part)
-        };
-        let parts: Vec<_> = help.split("\n\n").filter(is_new).collect();
-        let page = format!("$ {path} --help\n{}\n\n", parts.join("\n\n").trim_end());
+        let mut sections = vec![String::new()];
+        for line in help.lines() {
+            if line.ends_with(':') && !line.starts_with(' ') {
+                sections.push(String::new());
+            }
+            sections.last_mut().unwrap().push_str(&format!("{line}\n"));
+        }
+        sections.retain(|section| {
+            let is_shared = ["Connection:", "Exit status:"];
+            let is_shared = is_shared.iter().any(|start| section.starts_with(start));
+            !is_shared || !pages.contains(section.trim_end())
+        });
+        let page = format!("$ {path} --help\n{}\n\n", sections.concat().trim_end());
         pages.push_str(&page);
         for below in command.get_subcommands_mut() {
             let path = format!("{path} {}", below.get_name());
