@@ -32,7 +32,8 @@ const PROGRAMS: [Program; 8] = [
 const DEPLOY_PROGRAMS: [Program; 3] = [
     Program::new("systemd-analyze", &["--version"], "systemd"),
     Program::new("promtool", &["--version"], "prometheus"),
-    Program::new("dh", &["--version"], "debhelper"),
+    // dh has no argument with which it does nothing and succeeds.
+    Program::new("sh", &["-c", "command -v dh"], "debhelper"),
 ];
 
 /// Programs that judge packages, and the system in which they are installed.
