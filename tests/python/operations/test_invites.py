@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import http.client
 import io
 import json
-import ssl
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 from kit.audit import account_log, assert_chained, log
 from kit.backups import back_up, restore
 from kit.enrolment import ZONE, Enrolment
 from kit.harness import MakeServer, certgate, openssl
+from kit.invites import connect, csr, one_certificate, redeem
 
 LINKS = "https://invite.example"
 
 # The number of kills until one meets the commit of the certificate.
 ATTEMPTS = 5
-
-# The number of requests at the same time, and of their connections.
-REQUESTS, CONNECTIONS = 200, 40
 
 
 @pytest.fixture
@@ -59,27 +49,8 @@ def read(enrolment: Enrolment, made: dict[str, Any]) -> dict[str, Any]:
     return enrolment.api.call("GET", path).result
 
 
-def csr(name: str) -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject)
-    return base64.b64encode(request.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)).decode()
-
-
-def connect(enrolment: Enrolment) -> http.client.HTTPSConnection:
-    context = ssl.create_default_context(cafile=str(enrolment.tls.ca))
-    port = enrolment.server.enrol_port
-    return http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=60)
-
-
-def redeem(
-    connection: http.client.HTTPSConnection, made: dict[str, Any], csr: str
-) -> tuple[int, str]:
-    basic = base64.b64encode(f"{made['id']}:{made['secret']}".encode()).decode()
-    headers = {"Content-Type": "application/pkcs10", "Authorization": f"Basic {basic}"}
-    connection.request("POST", f"/.well-known/est/{ZONE}/simpleenroll", csr, headers)
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode()
+def use(enrolment: Enrolment, made: dict[str, Any], csr: str) -> tuple[int, str]:
+    return redeem(connect(enrolment.server, enrolment.tls.ca), ZONE, made, csr)
 
 
 def enrol(enrolment: Enrolment, out: Path, link: str, status: int = 0) -> str:
@@ -140,7 +111,7 @@ def test_the_command_prints_the_link_once(enrolment: Enrolment) -> None:
     (row,) = csv.DictReader(io.StringIO(client(enrolment, "invite", "list", "-o", "csv")))
     assert row["state"] == "withdrawn"
     made = {"id": identity, "secret": secret}
-    status, text = redeem(connect(enrolment), made, csr("anna"))
+    status, text = use(enrolment, made, csr("anna"))
     assert status == 403 and "was withdrawn" in text
     for wrong in (["invite"], ["invite", "a", "--uses", "0"], ["invite", "a", "--device", "x"]):
         assert certgate(*wrong).returncode == 2, wrong
@@ -148,23 +119,7 @@ def test_the_command_prints_the_link_once(enrolment: Enrolment) -> None:
 
 def test_many_requests_at_once_get_one_certificate(enrolment: Enrolment) -> None:
     made = invite(enrolment, "anna")
-    requests = [csr("anna") for _ in range(REQUESTS)]
-    begin = threading.Barrier(CONNECTIONS)
-
-    def work(own: list[str]) -> list[tuple[int, str]]:
-        connection = connect(enrolment)
-        connection.connect()
-        begin.wait()
-        answers = [redeem(connection, made, request) for request in own]
-        connection.close()
-        return answers
-
-    parts = [requests[number::CONNECTIONS] for number in range(CONNECTIONS)]
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        answers = [answer for part in pool.map(work, parts) for answer in part]
-    assert [status for status, _ in answers].count(200) == 1
-    refused = [text for status, text in answers if status == 403]
-    assert len(refused) == REQUESTS - 1 and all("was used before" in text for text in refused)
+    one_certificate([enrolment.server], enrolment.tls.ca, ZONE, made)
     assert enrolment.api.total() == 1
     assert read(enrolment, made)["client_certificate_ids"] == [enrolment.newest()["id"]]
 
@@ -183,7 +138,7 @@ def test_a_kill_leaves_one_certificate_or_none(
         enrolment.server.start(FAULT_POINT_FILE=str(armed))
         armed.write_text(f"{point} 1")
         with suppress(OSError, http.client.HTTPException):
-            redeem(connect(enrolment), made, request)
+            use(enrolment, made, request)
         enrolment.server.aborted()
         armed.unlink()
         enrolment.server.start()
@@ -197,7 +152,7 @@ def test_a_kill_leaves_one_certificate_or_none(
             break
     assert len(issued) == (0 if point == "BeforeCommit" else 1)
     # The client repeats its request.
-    assert redeem(connect(enrolment), made, request)[0] == 200
+    assert use(enrolment, made, request)[0] == 200
     after = read(enrolment, made)
     (now,) = [one["id"] for one in enrolment.api.every() if one["common_name"] == "anna"]
     assert after["client_certificate_ids"] == [now] and issued in ([], [now])
@@ -207,17 +162,17 @@ def test_a_kill_leaves_one_certificate_or_none(
 
 def test_a_backup_has_the_invites(enrolment: Enrolment) -> None:
     used, opened = invite(enrolment, "anna"), invite(enrolment, "ben", "--uses", "2")
-    assert redeem(connect(enrolment), used, csr("anna"))[0] == 200
+    assert use(enrolment, used, csr("anna"))[0] == 200
     before = [read(enrolment, one) for one in (used, opened)]
     backup = back_up(enrolment.server)
     # Later uses are lost with the database, as the page about invites says.
-    assert redeem(connect(enrolment), opened, csr("ben"))[0] == 200
+    assert use(enrolment, opened, csr("ben"))[0] == 200
     enrolment.server.stop()
     restore(enrolment.server, backup, "--replace")
     enrolment.server.start()
     enrolment.api = enrolment.server.api()
     assert [read(enrolment, one) for one in (used, opened)] == before
-    assert redeem(connect(enrolment), opened, csr("ben"))[0] == 200
-    assert redeem(connect(enrolment), used, csr("anna"))[0] == 403
+    assert use(enrolment, opened, csr("ben"))[0] == 200
+    assert use(enrolment, used, csr("anna"))[0] == 403
     enrolment.server.stop()
     enrolment.server.is_intact()
