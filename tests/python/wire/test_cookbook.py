@@ -79,9 +79,6 @@ def prepared(recipe: Recipe, terminal: Terminal) -> str:
         terminal.variables["SERIAL"] = json.loads(terminal.succeeds(line))["serial_number"]
     if "cert adopt" in recipe.script:
         old_ca(terminal.directory)
-    if "'phone-*' --revoked-since" in recipe.script:
-        terminal.succeeds("certgate cert revoke phone-1 phone-2")
-        settled(terminal)
     return "3" if recipe.script == "certgate cert revoke --match 'alice-*'\n" else ""
 
 

@@ -21,7 +21,7 @@ EXECUTED = {
     "docs/check.md": (1, "operations/test_tasks.py"),
     "docs/ci.md": (3, "interop/test_est_page.py"),
     "docs/client.md": (9, "wire/test_docs.py"),
-    "docs/cookbook.md": (16, "wire/test_cookbook.py"),
+    "docs/cookbook.md": (15, "wire/test_cookbook.py"),
     "docs/credentials.md": (1, "wire/test_pages.py"),
     "docs/devices.md": (7, "interop/test_devices.py"),
     "docs/enforcement.md": (2, "wire/test_pages.py"),
