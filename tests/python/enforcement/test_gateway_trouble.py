@@ -213,21 +213,56 @@ def test_changes_are_followed_while_the_server_refuses_streams(
     eventually("there is a stream", lambda: "revocations are followed again" in gateway.log)
 
 
+STREAM = b"/revocation_stream"
+
+
 def test_changes_are_followed_while_a_proxy_holds_back_the_stream(
     make_here: Any, clients: Clients, relay: Relay
 ) -> None:
-    stream_held = relay.held[b"/revocation_stream"] = threading.Event()
+    stream_held = relay.held[STREAM] = threading.Event()
     gateway = make_here(relay)
-    eventually("it is noticed", lambda: "held back" in gateway.log)
-    client, kept = clients.issue(), clients.issue()
-    other = WebSocket(gateway.connect(kept))
-    stream = WebSocket(gateway.connect(client))
-    clients.revoke(client)
-    assert ends(stream.stream)
-    clients.api.settled(client.id, "revoked")
-    assert gateway.status(client) == 403
+    other = WebSocket(gateway.connect(clients.issue()))
+    eventually("a stream is asked for", lambda: relay.asked)
+    # The requests for a stream during which a change was enforced.
+    served: set[int] = set()
+
+    def has_two() -> bool:
+        client, last = clients.issue(), max(relay.asked)
+        stream = WebSocket(gateway.connect(client))
+        is_waiting = last not in relay.gone
+        clients.revoke(client)
+        assert ends(stream.stream)
+        if is_waiting and last not in relay.gone:
+            served.add(last)
+        clients.api.settled(client.id, "revoked")
+        assert gateway.status(client) == 403
+        return len(served) == 2
+
+    eventually("the first one, and a later one", has_two, 4 * PATIENCE_SECONDS)
+    assert gateway.log.count("held back") == 1
     assert other.echoes()
     stream_held.set()
+
+
+def test_a_stream_that_is_held_back_after_its_first_line_is_noticed(
+    make_here: Any, clients: Clients, relay: Relay
+) -> None:
+    flows = relay.held[STREAM] = threading.Event()
+    flows.set()
+    gateway = make_here(relay, "stale_after_seconds = 12\n")
+    assert relay.waiting.acquire(timeout=PATIENCE_SECONDS), "the first line"
+    flows.clear()
+    for _ in range(2):
+        client = clients.issue()
+        stream = WebSocket(gateway.connect(client))
+        clients.revoke(client)
+        assert ends(stream.stream)
+        # The answer to an acknowledgement has told of the change, before the silence was too long.
+        assert len(relay.asked) == 1
+        clients.api.settled(client.id, "revoked")
+        assert gateway.status(client) == 403
+    assert "held back" in gateway.log
+    flows.set()
 
 
 def test_a_reload_to_a_shorter_limit_proves_freshness_more_often(

@@ -21,8 +21,10 @@ class Relay:
         self.held: dict[bytes, threading.Event] = {}
         # Released once for each piece of an answer that waits.
         self.waiting = threading.Semaphore(0)
-        # The events of connections.
+        # The events of connections, in the order of their requests.
         self.asked: dict[int, threading.Event] = {}
+        # The connections that their client has ended.
+        self.gone: set[int] = set()
         self.lock = threading.Lock()
         # The number of bytes until every connection ends.
         self.left: int | None = None
@@ -107,6 +109,8 @@ class Relay:
                 if self.left == 0:
                     self.left = None
                     self.cut()
+        if is_client:
+            self.gone.add(number)
         for one in (source, sink):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

@@ -8,6 +8,7 @@
 mod address;
 mod api;
 mod disk;
+mod feed;
 mod progress;
 mod snapshot;
 mod trust;
@@ -18,52 +19,29 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use certgate_model::{
-    AccountId, AuthorityId, Clock, Coverage, EnforcementPointId, Hex, Random, Timestamp, WhenStale,
-    lock,
+    AccountId, Clock, Coverage, EnforcementPointId, Hex, Random, Timestamp, WhenStale, lock,
 };
 use certgate_wire::{
-    AcknowledgeEpoch, CoverageName, EnforcementPoint, FeedChange, RegisterEnforcementPoint,
-    RevocationFeed, WhenStaleName, WholeNumber,
+    AcknowledgeEpoch, CoverageName, EnforcementPoint, RegisterEnforcementPoint, WhenStaleName,
+    WholeNumber,
 };
 use http::Method;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, timeout};
 
 pub use self::address::{Address, AddressError};
+use self::api::Api;
 pub(crate) use self::api::PublicFiles;
-use self::api::{Api, parse};
 pub use self::api::{ApiError, TokenSource};
 use self::disk::Disk;
 pub use self::progress::Applied;
 use self::progress::Progress;
 pub use self::trust::TrustError;
 use crate::boot::BootInstant;
-use crate::revoked::Change;
 use crate::view::View;
-
-/// The longest line of the stream of changes, in bytes: 1,000 changes have a quarter of it.
-const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// The server sends a line every 10 s. A stream without one for longer is dead.
 const STREAM_SILENCE: Duration = Duration::from_secs(15);
-
-/// The wait for the first line, which the server sends at once. A proxy that buffers answers holds
-/// it back.
-const FIRST_LINE: Duration = Duration::from_secs(8);
-
-/// The duration of a stream. Then the server reads the permission again, and the point the token.
-const STREAM_SECONDS: u64 = 3_600;
-
-/// The number of requests that wait for changes before the next attempt to open a stream.
-const POLLS: u32 = 6;
-
-/// The wait of such a request, in seconds.
-const POLL_SECONDS: u64 = 10;
-
-/// The number of requests that do not wait before the next attempt to open a stream, and the pause
-/// after each: a server that refuses streams must not get more load than necessary.
-const QUESTIONS: u32 = 10;
-const QUESTION_PAUSE: Duration = Duration::from_millis(500);
 
 /// The least time between two acknowledgements: 10 per second at most, whatever the changes do.
 const ACKNOWLEDGEMENT_PAUSE: Duration = Duration::from_millis(100);
@@ -189,6 +167,9 @@ pub struct Follower<E> {
     is_lost: AtomicBool,
     /// The instant of the last line of the feed, 0 before the first.
     heard: AtomicU64,
+    /// The last epoch by the answer to an acknowledgement: the feed must reach it.
+    told: AtomicU64,
+    told_more: Notify,
     /// The instant of the last accepted acknowledgement of this registration.
     accepted: Mutex<Option<BootInstant>>,
     lost: Notify,
@@ -245,6 +226,8 @@ impl<E: Enforce> Follower<E> {
             id: Mutex::default(),
             is_lost: AtomicBool::new(true),
             heard: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+            told_more: Notify::new(),
             accepted: Mutex::default(),
             lost: Notify::new(),
         };
@@ -314,162 +297,6 @@ impl<E: Enforce> Follower<E> {
                 "the view on disk is used"
             );
         }
-    }
-
-    /// Publishes changes as they come, forever.
-    async fn read(&self) {
-        let mut trouble = Trouble::new(
-            "cannot follow revocations; clients are judged by the last view",
-            "revocations are followed again",
-        );
-        loop {
-            match self.follow(&mut trouble).await {
-                // A proxy may end each stream at once.
-                Ok(()) => wait(RETRY).await,
-                Err(error) => {
-                    if error.code() == Some(CODE_AHEAD) {
-                        self.is_lost.store(true, Ordering::Release);
-                    }
-                    wait(trouble.begin(&error, error.is_permanent(), &*self.random)).await;
-                }
-            }
-        }
-    }
-
-    /// Reads everything if necessary, and then follows until the stream ends.
-    async fn follow(&self, trouble: &mut Trouble) -> Result<(), ApiError> {
-        if self.is_lost.load(Ordering::Acquire) {
-            let read = snapshot::read(&self.api).await?;
-            tracing::info!(
-                epoch = read.epoch,
-                revoked = read.revoked.len(),
-                "the view was read"
-            );
-            self.view
-                .publish(read.epoch, read.configuration, read.revoked);
-            self.save_later();
-            // A restored database may not have waited for this point.
-            *lock(&self.accepted) = None;
-            self.is_lost.store(false, Ordering::Release);
-            self.progress.publish(read.epoch, Applied::Everything);
-            self.heard();
-        }
-        let after = self.view.epoch();
-        let path = format!("revocation_stream?after={after}&for_seconds={STREAM_SECONDS}");
-        let opened = self.api.open(&path, "application/x-ndjson");
-        let mut stream = match timeout(FIRST_LINE, opened).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) if error.is_too_many() => {
-                trouble.begin(&error, error.is_permanent(), &*self.random);
-                return self.poll_without_waiting().await;
-            }
-            Ok(Err(error)) => return Err(error),
-            // A proxy holds back the head, too.
-            Err(_) => return self.poll(trouble).await,
-        };
-        let mut silence = FIRST_LINE;
-        loop {
-            let line = tokio::select! {
-                line = stream.line(LINE_BYTES_MAX, silence) => line,
-                () = self.lost.notified() => return Ok(()),
-            };
-            match line {
-                Ok(Some(line)) => {
-                    self.apply(parse::<RevocationFeed>(&line)?).await?;
-                    trouble.end();
-                }
-                Ok(None) => return Ok(()),
-                Err(ApiError::Timeout(_)) if silence == FIRST_LINE => {
-                    return self.poll(trouble).await;
-                }
-                Err(error) => return Err(error),
-            }
-            silence = STREAM_SILENCE;
-        }
-    }
-
-    /// Follows with requests that wait, where a proxy holds back the lines of a stream.
-    async fn poll(&self, trouble: &mut Trouble) -> Result<(), ApiError> {
-        tracing::warn!("the stream of changes is held back, probably by a proxy that buffers");
-        for _ in 0..POLLS {
-            let after = self.view.epoch();
-            let path = format!("revocation_changes?after={after}&wait_seconds={POLL_SECONDS}");
-            let feed = self
-                .api
-                .large_object::<RevocationFeed>(&path, LINE_BYTES_MAX);
-            self.apply(feed.await?).await?;
-            trouble.end();
-        }
-        Ok(())
-    }
-
-    /// Follows with requests that do not wait, while the server has too many streams and waiting
-    /// requests.
-    async fn poll_without_waiting(&self) -> Result<(), ApiError> {
-        for _ in 0..QUESTIONS {
-            let after = self.view.epoch();
-            let path = format!("revocation_changes?after={after}");
-            let feed = self
-                .api
-                .large_object::<RevocationFeed>(&path, LINE_BYTES_MAX);
-            self.apply(feed.await?).await?;
-            wait(QUESTION_PAUSE).await;
-        }
-        Ok(())
-    }
-
-    /// Publishes changes. Those of certificates do not wait for a new configuration.
-    async fn apply(&self, feed: RevocationFeed) -> Result<(), ApiError> {
-        let mut changes = Vec::with_capacity(feed.changes.len());
-        let mut has_configuration = false;
-        for change in feed.changes {
-            match change {
-                FeedChange::Certificate(change) => changes.push(Change {
-                    authority: AuthorityId::from(change.certificate.certificate_authority_id),
-                    serial: change.certificate.serial_number.0,
-                    revoked: change.revoked,
-                }),
-                FeedChange::Configuration(_) => has_configuration = true,
-            }
-        }
-        // 1. Certificates. Without a configuration to read, the epoch is complete.
-        let (before, applied) = (
-            self.view.epoch(),
-            Applied::Changes {
-                certificates: changes.clone(),
-                configuration: false,
-            },
-        );
-        let epoch = if has_configuration {
-            before
-        } else {
-            feed.epoch
-        };
-        self.view.publish_changes(epoch, &changes, None);
-        self.progress.publish(epoch, applied);
-        self.heard();
-        if let Some(disk) = &self.disk
-            && !changes.is_empty()
-            && let Err(error) = lock(disk).append(&changes)
-        {
-            tracing::warn!(%error, "cannot write changes to the state directory");
-        }
-        if !has_configuration {
-            return Ok(());
-        }
-        // 2. Hosts and CAs.
-        let configuration = snapshot::read_configuration(&self.api).await?;
-        self.view
-            .publish_changes(feed.epoch, &[], Some(configuration));
-        self.progress.publish(
-            feed.epoch,
-            Applied::Changes {
-                certificates: Vec::new(),
-                configuration: true,
-            },
-        );
-        self.save_later();
-        Ok(())
     }
 
     /// Hands changes to the point, forever.
@@ -571,6 +398,8 @@ impl<E: Enforce> Follower<E> {
             .api
             .object::<EnforcementPoint<'_>>(Method::PUT, path, Some(&body));
         let last_epoch = accepted.await?.last_epoch;
+        self.told.store(last_epoch, Ordering::Release);
+        self.told_more.notify_one();
         // Without an interruption, the server waited for this point with each change since the last
         // proof. After one, it may have settled changes that the view does not have yet.
         if !self.was_waited_for(BootInstant::now()) && !self.reaches(last_epoch).await {
