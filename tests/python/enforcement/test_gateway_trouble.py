@@ -265,6 +265,26 @@ def test_a_stream_that_is_held_back_after_its_first_line_is_noticed(
     flows.set()
 
 
+def test_sigterm_during_the_registration_leaves_no_point(
+    server: Server, clients: Clients, relay: Relay, upstream: Upstream, tmp_path: Path
+) -> None:
+    answered = relay.held[b"POST "] = threading.Event()
+    gateway = Gateway(server, tmp_path / "gateway", upstream)
+    gateway.values["api"] = f"http://127.0.0.1:{relay.port}"
+    gateway.write()
+    try:
+        gateway.launch()
+        assert relay.waiting.acquire(timeout=PATIENCE_SECONDS), "the server has answered"
+        assert len(gateway.points()) == 1
+        gateway.process.send_signal(signal.SIGTERM)
+        eventually("it stops", lambda: "stopping" in gateway.log)
+        answered.set()
+        gateway.stop()
+        assert gateway.points() == [], gateway.log
+    finally:
+        gateway.kill()
+
+
 def test_a_reload_to_a_shorter_limit_proves_freshness_more_often(
     make_here: Any, clients: Clients
 ) -> None:

@@ -14,6 +14,7 @@ mod snapshot;
 mod trust;
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -60,7 +61,8 @@ const REFUSED_RETRY_MAX: Duration = Duration::from_secs(15);
 /// The longest pause before changes are handed to a failing point again.
 const ENFORCE_RETRY_MAX: Duration = Duration::from_secs(5);
 
-/// Limits the deletion of the point at the end.
+/// Limits each of two steps at the end: the answer to a registration, and the deletion of the
+/// point.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The API's codes for an unknown point, an epoch of another history, and a name of another token.
@@ -163,6 +165,9 @@ pub struct Follower<E> {
     /// The name with its digits.
     name: Mutex<String>,
     id: Mutex<Option<EnforcementPointId>>,
+    /// The server may have a point of this name whose ID is not known.
+    is_registering: AtomicBool,
+    registered: Notify,
     /// The view must be read again before the next change.
     is_lost: AtomicBool,
     /// The instant of the last line of the feed, 0 before the first.
@@ -224,6 +229,8 @@ impl<E: Enforce> Follower<E> {
             disk: disk.map(Mutex::new),
             progress: Progress::new(),
             id: Mutex::default(),
+            is_registering: AtomicBool::new(false),
+            registered: Notify::new(),
             is_lost: AtomicBool::new(true),
             heard: AtomicU64::new(0),
             told: AtomicU64::new(0),
@@ -247,12 +254,27 @@ impl<E: Enforce> Follower<E> {
 
     /// Follows until `stop` is ready, and then deletes the point, so that no change waits for it.
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
+        let mut acknowledging = pin!(self.acknowledge());
         tokio::select! {
             () = stop => {}
             () = self.read() => {}
             () = self.enforce() => {}
-            () = self.acknowledge() => {}
+            () = &mut acknowledging => {}
             () = self.measure() => {}
+        }
+        // Without its answer, a registration would leave a point that delays changes.
+        if self.is_registering.load(Ordering::Acquire) {
+            let answered = async {
+                while self.is_registering.load(Ordering::Acquire) {
+                    tokio::select! {
+                        () = self.registered.notified() => {}
+                        () = &mut acknowledging => {}
+                    }
+                }
+            };
+            if timeout(FAREWELL, answered).await.is_err() {
+                tracing::warn!("the server did not answer the registration in time");
+            }
         }
         let id = lock(&self.id).take();
         if let Some(id) = id {
@@ -450,12 +472,19 @@ impl<E: Enforce> Follower<E> {
             when_stale: Some(WhenStaleName(settings.when_stale)),
             forget_seconds: settings.forget_seconds.map(seconds),
         };
+        self.is_registering.store(true, Ordering::Release);
         let registered = self.api.object::<EnforcementPoint<'_>>(
             Method::POST,
             "enforcement_points",
             Some(&body),
         );
-        let id = EnforcementPointId::from(registered.await?.id);
+        let registered = registered.await;
+        // An answer that was lost: the next attempt has the same name, and gets the same point.
+        if matches!(registered, Ok(_) | Err(ApiError::Refused { .. })) {
+            self.is_registering.store(false, Ordering::Release);
+            self.registered.notify_one();
+        }
+        let id = EnforcementPointId::from(registered?.id);
         tracing::info!(name = self.name(), %id, "the enforcement point is registered");
         *lock(&self.id) = Some(id);
         *lock(&self.accepted) = None;
