@@ -1,4 +1,5 @@
-//! The bodies of EST, and the certificates of its clients, with the routes of enrolment behind them.
+//! The bodies of EST, the certificates of its clients, and the requests of the pages of invites, with
+//! their routes behind them.
 //!
 //! `crates/api/tests/est_bodies.rs` includes this file too. It stays outside the library, which
 //! does not need a whole certgate.
@@ -14,8 +15,8 @@ struct Server {
     app: TestApp,
     /// The certificate of a client of the zone, DER.
     certificate: Vec<u8>,
-    /// The ID and the secret of an invite, in Base64.
-    invite: String,
+    /// The ID and the secret of an invite.
+    invite: (String, String),
 }
 
 /// One input at a time.
@@ -37,8 +38,7 @@ static SERVER: LazyLock<Mutex<Server>> = LazyLock::new(|| {
         let body = serde_json::json!({ "name": "device", "valid_for_seconds": 2_592_000 });
         let made = app.post(path, body).await.result();
         let part = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
-        let invite = format!("{}:{}", part("id"), part("secret"));
-        let invite = Base64::encode_string(invite.as_bytes());
+        let invite = (part("id"), part("secret"));
         (app, der.expect("PEM"), invite)
     });
     Mutex::new(Server {
@@ -56,6 +56,9 @@ pub fn est(input: &[u8]) {
         return;
     };
     let server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+    if first & 8 != 0 {
+        return page(&server, *first, rest);
+    }
     let operation = match first & 1 {
         0 => "simplereenroll",
         _ => "simpleenroll",
@@ -73,7 +76,9 @@ pub fn est(input: &[u8]) {
             call.header("authorization", &basic).body(b"MIIB")
         }
         _ => {
-            let basic = format!("Basic {}", server.invite);
+            let (id, secret) = &server.invite;
+            let basic = Base64::encode_string(format!("{id}:{secret}").as_bytes());
+            let basic = format!("Basic {basic}");
             call.header("authorization", &basic).body(rest)
         }
     };
@@ -94,5 +99,33 @@ pub fn est(input: &[u8]) {
             let text = std::str::from_utf8(&answer.bytes).expect("text");
             assert!(text.ends_with('\n') && text.len() < 1_000, "{text}");
         }
+    }
+}
+
+/// Makes a request of the page of an invite. The input is the body, or the CSR in it.
+fn page(server: &Server, first: u8, rest: &[u8]) {
+    let (id, secret) = &server.invite;
+    let (operation, body) = match first & 3 {
+        0 => ("open", rest.to_vec()),
+        1 => ("file", rest.to_vec()),
+        2 => ("certificate", rest.to_vec()),
+        _ => {
+            let csr = String::from_utf8_lossy(rest);
+            let body = serde_json::json!({ "secret": secret, "csr": csr });
+            ("certificate", body.to_string().into_bytes())
+        }
+    };
+    let path = format!("/i/{id}/{operation}");
+    let call = server.app.invite_page(http::Method::POST, &path);
+    // Guesses of this address do not end the others.
+    let call = call.from_address("192.0.2.2").body(body);
+    let answer = server.runtime.block_on(async { call.await });
+    let status = answer.status.as_u16();
+    assert!(matches!(status, 200 | 400..500), "{status}");
+    let kind = answer.headers.get("content-type");
+    let kind = kind.map(|kind| kind.as_bytes());
+    match status {
+        200 => assert_eq!(kind, Some(&b"application/json"[..])),
+        _ => assert_eq!(kind, Some(&b"text/plain; charset=utf-8"[..]), "{status}"),
     }
 }

@@ -43,5 +43,7 @@ pub use body::BODY_BYTES_MAX;
 pub use client_address::TrustedProxies;
 pub use documentation::Documentation;
 pub use refused_head::{refused_head, too_many_requests};
-pub use router::{Console, enrolment, management, openapi_json, responder};
+pub use router::{
+    Console, InvitePage, InviteParts, enrolment, invites, management, openapi_json, responder,
+};
 pub use state::{Api, ApiParts, PeerAddress, PeerCertificate};

@@ -65,6 +65,11 @@ impl RequestLayer {
         Self::new(api, false)
     }
 
+    /// Returns the layer of the listener of invites.
+    pub(crate) fn of_invites(api: &Api) -> Self {
+        Self::new(api, true)
+    }
+
     fn new(api: &Api, needs_host: bool) -> Self {
         Self(Arc::new(Shared {
             random: api.random.clone(),

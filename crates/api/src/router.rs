@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Extension, Request};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use http::{Method, Uri, header};
@@ -12,12 +13,13 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::middleware::RequestLayer;
+pub use crate::routes::invite_page::InviteParts;
 use crate::routes::{
     account_tokens, accounts, adoption, api_key, audit, audit_logs, certificate_history,
-    client_certificates, enforcement_points, enforcement_view, est, hostname_associations, invites,
-    issuance_rules, managed_authorities, managed_authority_requests, memberships,
-    mtls_certificates, operations, permissions, publication, revocation_feed, summary, tokens,
-    user, zones,
+    client_certificates, enforcement_points, enforcement_view, est, hostname_associations,
+    invite_page, invites, issuance_rules, managed_authorities, managed_authority_requests,
+    memberships, mtls_certificates, operations, permissions, publication, revocation_feed, summary,
+    tokens, user, works, zones,
 };
 use crate::state::Api;
 use crate::{code, openapi, response};
@@ -77,11 +79,37 @@ pub fn enrolment(api: Api) -> Router {
         .nest("/.well-known/est/{label}", operations.clone())
         // strongSwan appends the whole path of RFC 7030 to that of its address.
         .nest("/{label}/.well-known/est", operations)
+        .route("/works/{label}", get(works::works))
         .route("/healthz", get(operations::healthz))
         .fallback(est::no_route)
         .method_not_allowed_fallback(est::no_method);
     router
         .layer(RequestLayer::of_enrolment(&api))
+        .with_state(api)
+}
+
+/// The page behind the links of invites.
+pub struct InvitePage {
+    /// Its files.
+    pub page: Router<Api>,
+    /// Parts of the server that its requests need.
+    pub parts: InviteParts,
+}
+
+/// Returns the page behind the links of invites, and its requests.
+pub fn invites(api: Api, InvitePage { page, parts }: InvitePage) -> Router {
+    let router = page
+        .route("/i/{id}/open", post(invite_page::open))
+        .route("/i/{id}/certificate", post(invite_page::certificate))
+        .route("/i/{id}/file", post(invite_page::file))
+        .route("/files/{token}/{name}", get(invite_page::download))
+        .route("/healthz", get(operations::healthz))
+        .fallback(invite_page::no_route)
+        .method_not_allowed_fallback(est::no_method);
+    router
+        .layer(Extension(parts))
+        .layer(map_response(invite_page::protected))
+        .layer(RequestLayer::of_invites(&api))
         .with_state(api)
 }
 

@@ -1,7 +1,8 @@
-//! The web console: files that are embedded in the executable, and the routes that serve them.
+//! The web console and the page of an invite: files that are embedded in the executable, and the
+//! routes that serve them.
 //!
-//! It is a pure client of the public API. This crate uses no other crate of certgate, so that the
-//! routes can reach no data.
+//! The console is a pure client of the public API. This crate uses no other crate of certgate, so
+//! that the routes can reach no data.
 
 use std::io::Read;
 
@@ -62,6 +63,30 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/console/{digest}/{*path}", get(file))
 }
 
+/// The address of the page of an invite. The invite is in the fragment and in the last part, which
+/// the server does not read.
+pub const INVITE_PATH: &str = "/i/{id}";
+
+/// Returns the routes of the page of an invite, and of its files.
+pub fn invite_router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .route(INVITE_PATH, get(invite))
+        .route("/assets/{digest}/{*path}", get(invite_file))
+}
+
+/// Returns the same page for every invite, and uses none: programs of chats open links to show a
+/// preview.
+async fn invite(headers: HeaderMap) -> Response {
+    let mut response = content(INVITE_INDEX, "text/html; charset=utf-8", &headers);
+    let value = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(header::CACHE_CONTROL, value);
+    response
+}
+
+async fn invite_file(path: Path<(String, String)>, headers: HeaderMap) -> Response {
+    file_of((INVITE_DIGEST, INVITE_FILES), path, &headers)
+}
+
 async fn moved() -> Response {
     let mut response = answer(StatusCode::PERMANENT_REDIRECT, Body::empty());
     let place = HeaderValue::from_static(PATH);
@@ -89,9 +114,18 @@ async fn index(headers: HeaderMap) -> Response {
     response
 }
 
-async fn file(Path((digest, path)): Path<(String, String)>, headers: HeaderMap) -> Response {
-    let found = FILES.binary_search_by_key(&path.as_str(), |file| file.path);
-    let (DIGEST, Ok(index)) = (digest.as_str(), found) else {
+async fn file(path: Path<(String, String)>, headers: HeaderMap) -> Response {
+    file_of((DIGEST, FILES), path, &headers)
+}
+
+/// Returns a file of a folder with this digest.
+fn file_of(
+    (folder, files): (&str, &'static [File]),
+    Path((digest, path)): Path<(String, String)>,
+    headers: &HeaderMap,
+) -> Response {
+    let found = files.binary_search_by_key(&path.as_str(), |file| file.path);
+    let (true, Ok(index)) = (digest == folder, found) else {
         // Of another version, for example in a tab that is older than the server.
         let mut response = answer(StatusCode::NOT_FOUND, Body::empty());
         let value = HeaderValue::from_static("no-store");
@@ -100,8 +134,8 @@ async fn file(Path((digest, path)): Path<(String, String)>, headers: HeaderMap) 
     };
     let File {
         media_type, gzip, ..
-    } = FILES[index];
-    let mut response = content(gzip, media_type, &headers);
+    } = files[index];
+    let mut response = content(gzip, media_type, headers);
     let for_ever = HeaderValue::from_static("public, max-age=31536000, immutable");
     response
         .headers_mut()

@@ -26,7 +26,8 @@ async fn get(path: &str, headers: &[(HeaderName, &str)]) -> Answer {
         request = request.header(name, *value);
     }
     let request = request.body(Body::empty()).expect("a good request");
-    let response = router().oneshot(request).await.expect("infallible");
+    let routes = router().merge(invite_router());
+    let response = routes.oneshot(request).await.expect("infallible");
     let (parts, body) = response.into_parts();
     let body = body.collect().await.expect("a body in memory");
     Answer {
@@ -37,7 +38,10 @@ async fn get(path: &str, headers: &[(HeaderName, &str)]) -> Answer {
 }
 
 fn text(path: &str) -> String {
-    let found = FILES.iter().find(|file| file.path == path);
+    let found = FILES
+        .iter()
+        .chain(INVITE_FILES)
+        .find(|file| file.path == path);
     let gzip = found.unwrap_or_else(|| panic!("{path} is missing")).gzip;
     String::from_utf8(decompressed(gzip)).expect("UTF-8")
 }
@@ -204,9 +208,12 @@ fn gzip_is_sent_to_clients_that_name_it() {
 #[test]
 fn modules_import_files_that_exist_and_make_no_html_of_texts() {
     let mut found = 0;
-    for path in scripts() {
+    let of_invites = INVITE_FILES.iter().map(|file| file.path);
+    let of_invites = of_invites.filter(|path| path.ends_with(".js") && !path.contains("vendor"));
+    let all = scripts().map(|path| (path, FILES));
+    for (path, files) in all.chain(of_invites.map(|path| (path, INVITE_FILES))) {
         for import in imports(path, false).into_iter().chain(imports(path, true)) {
-            let exists = FILES.iter().any(|file| file.path == import);
+            let exists = files.iter().any(|file| file.path == import);
             assert!(exists, "{path} imports {import}");
             found += 1;
         }
@@ -248,4 +255,47 @@ fn the_console_is_small() {
     let modules: usize = needed.iter().map(|path| size(path)).sum();
     let first = modules + INDEX.len() + size("style.css") + size("icon.svg");
     assert!(first <= FIRST_LOAD_MAX, "{first}");
+}
+
+#[tokio::test]
+async fn the_page_of_an_invite_is_the_same_for_each_and_is_not_kept() {
+    let page = get("/i/01990000000000000000000000000000", &[]).await;
+    assert_eq!(page.status, StatusCode::OK);
+    protects(&page.headers);
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    assert_eq!(page.headers["cache-control"], "no-store");
+    assert_eq!(get("/i/other", &[]).await.body, page.body);
+    let html = String::from_utf8(page.body).expect("UTF-8");
+    let mut named = 0;
+    for reference in html.split('"').filter_map(|part| part.strip_prefix("..")) {
+        let file = get(reference, &[]).await;
+        assert_eq!(file.status, StatusCode::OK, "{reference}");
+        protects(&file.headers);
+        named += 1;
+    }
+    assert_eq!(named, 4, "{html}");
+    let console = get(&format!("/assets/{INVITE_DIGEST}/js/app.js"), &[]).await;
+    assert_eq!(console.status, StatusCode::NOT_FOUND);
+}
+
+/// The octets that a browser loads before it shows the page of an invite.
+const INVITE_MAX: usize = 70_000;
+
+#[test]
+fn the_page_of_an_invite_is_small_and_has_no_file_that_it_does_not_load() {
+    let all: usize = INVITE_FILES.iter().map(|file| file.gzip.len()).sum();
+    assert!(all <= INVITE_MAX, "{all}");
+    let mut needed =
+        BTreeSet::from(["icon.svg", "style.css", "invite/invite.css"].map(String::from));
+    let mut left = vec!["invite/app.js".to_owned()];
+    while let Some(path) = left.pop() {
+        if needed.insert(path.clone()) {
+            left.extend(imports(&path, false));
+        }
+    }
+    let embedded: BTreeSet<_> = INVITE_FILES
+        .iter()
+        .map(|file| file.path.to_owned())
+        .collect();
+    assert_eq!(embedded, needed);
 }

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_no_markup_and_have_only_characters_of_xml() {
+    fn texts_are_not_markup_and_have_only_characters_of_xml() {
         let profile = AppleProfile {
             identifier: "certgate.7",
             name: "</string><key>&amp;\u{0}\u{1b}\u{ffff}😀",

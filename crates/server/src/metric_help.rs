@@ -62,6 +62,10 @@ const HELP: &[(&str, &str)] = &[
         "certgate_enrol_tls_certificate_expires_timestamp_seconds",
         "End of the enrolment listener's certificate, in seconds since 1970, or 0 without one",
     ),
+    (
+        "certgate_invite_tls_certificate_expires_timestamp_seconds",
+        "End of the invite listener's certificate, in seconds since 1970, or 0 without one",
+    ),
     ("certgate_build_info", "1, with the version of the server"),
     (
         "certgate_connections_unavailable",

@@ -12,8 +12,8 @@ use certgate_service::Service;
 use tokio::task::block_in_place;
 
 use crate::config::{
-    Changes, Config, ConfigError, Configuration, EnrolmentConfig, Environment, Layers, Management,
-    SettingFlags,
+    Changes, Config, ConfigError, Configuration, EnrolmentConfig, Environment, InvitesConfig,
+    Layers, Management, SettingFlags,
 };
 use crate::log::Log;
 use crate::signals;
@@ -55,25 +55,29 @@ impl Origin {
 pub struct Identities {
     pub management: Option<Arc<CurrentIdentity>>,
     pub enrolment: Option<Arc<CurrentIdentity>>,
+    pub invites: Option<Arc<CurrentIdentity>>,
 }
 
 impl Identities {
     /// Reads the files that the settings name.
     pub fn read(config: &Config) -> Result<Self, ConfigError> {
-        let (management, enrolment) = read_identities(config)?;
+        let [management, enrolment, invites] = read_identities(config)?;
         Ok(Self {
             management: management.map(CurrentIdentity::new),
             enrolment: enrolment.map(CurrentIdentity::new),
+            invites: invites.map(CurrentIdentity::new),
         })
     }
 
     fn expires_on(&self) -> Option<Timestamp> {
-        let all = [&self.management, &self.enrolment].into_iter().flatten();
+        let all = [&self.management, &self.enrolment, &self.invites];
+        let all = all.into_iter().flatten();
         all.filter_map(|tls| tls.expires_on()).min()
     }
 }
 
-fn read_identities(config: &Config) -> Result<(Option<Identity>, Option<Identity>), ConfigError> {
+/// Reads the certificates of management, enrolment and invites.
+fn read_identities(config: &Config) -> Result<[Option<Identity>; 3], ConfigError> {
     let management = match &config.installation.management {
         Management::Cleartext => None,
         Management::Tls { certificate, key } => Some(Identity::read(certificate, key, "")?),
@@ -87,7 +91,23 @@ fn read_identities(config: &Config) -> Result<(Option<Identity>, Option<Identity
             Some(Identity::read(certificate, key, "enrol_")?)
         }
     };
-    Ok((management, enrolment))
+    let invites = match &config.invites {
+        None => None,
+        Some(InvitesConfig {
+            certificate, key, ..
+        }) => {
+            let identity = Identity::read(certificate, key, "invite_")?;
+            if identity.profile_signature().is_none() {
+                return Err(ConfigError::new(format!(
+                    "the TLS key {} cannot sign profiles, and browsers do not accept its kind: set \
+                     invite_tls_certificate and invite_tls_key to files of an RSA or ECDSA key",
+                    key.display()
+                )));
+            }
+            Some(identity)
+        }
+    };
+    Ok([management, enrolment, invites])
 }
 
 /// The settings that are in effect, and the parts of the server that they are for.
@@ -201,12 +221,13 @@ impl Reloader {
     fn put_into_effect(&mut self) -> Result<Vec<&'static str>, ConfigError> {
         // 1. Read everything, so that nothing changes if a part is wrong.
         let (layers, config) = self.origin.read()?;
-        let (management, enrolment) = read_identities(&config)?;
+        let [management, enrolment, invites] = read_identities(&config)?;
 
         // 2. Put it into effect.
         let Identities {
             management: has_tls,
             enrolment: has_enrolment,
+            invites: has_invites,
         } = self.identities.clone();
         let (mut changed, mut late) = (Vec::new(), Vec::new());
         for (name, changes) in layers.changed(&self.layers) {
@@ -216,6 +237,7 @@ impl Reloader {
                 _ if name.starts_with("enrol_tls_") => {
                     has_enrolment.is_some() != enrolment.is_some()
                 }
+                _ if name.starts_with("invite_tls_") => has_invites.is_some() != invites.is_some(),
                 _ => false,
             };
             match changes {
@@ -229,6 +251,7 @@ impl Reloader {
         for (current, identity, name) in [
             (has_tls, management, "the TLS certificate"),
             (has_enrolment, enrolment, "the TLS certificate of enrolment"),
+            (has_invites, invites, "the TLS certificate of invites"),
         ] {
             if let (Some(current), Some(identity)) = (current, identity)
                 && current.replace(identity)

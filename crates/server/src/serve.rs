@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use certgate_api::{Api, ApiParts, Console};
+use certgate_api::{Api, ApiParts, Console, InvitePage, InviteParts};
 use certgate_enforcement::listen_remedy;
 use certgate_service::{EMAIL_DEFAULT, FirstNames, Initialised, Service};
 use certgate_store::Store;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock_watch;
 use crate::config::{Config, Database, StorageConfig};
@@ -39,6 +39,10 @@ use crate::tls::CurrentIdentity;
 /// The interval at which the metrics recorder folds its records into histograms, which bounds its
 /// memory.
 pub const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// The interval at which the server forgets the files of invites whose time is over. No request
+/// tells it to.
+const INVITE_FILES_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The limit of the last writes to a shared database: a supervisor waits half a minute at most
 /// before it kills the process, and requests may have taken most of it.
@@ -116,6 +120,7 @@ struct Opened {
     public: std::net::TcpListener,
     public_address: SocketAddr,
     enrolment: Option<(std::net::TcpListener, SocketAddr)>,
+    invites: Option<(std::net::TcpListener, SocketAddr)>,
     api_url: String,
     service: Arc<Service>,
     /// The installation, if this start made it.
@@ -131,6 +136,10 @@ impl Opened {
         let (public, public_address) = bind(config.public_listen, "--public-listen").await?;
         let enrolment = match &config.enrolment {
             Some(enrolment) => Some(bind(enrolment.listen, "--enrol-listen").await?),
+            None => None,
+        };
+        let invites = match &config.invites {
+            Some(invites) => Some(bind(invites.listen, "--invite-listen").await?),
             None => None,
         };
 
@@ -161,6 +170,7 @@ impl Opened {
             public,
             public_address,
             enrolment,
+            invites,
             api_url,
             service,
             made,
@@ -183,6 +193,7 @@ async fn serve(
         public,
         public_address,
         enrolment,
+        invites,
         api_url,
         service,
         made,
@@ -195,14 +206,15 @@ async fn serve(
     supervisor.need(names::STORE_WRITER, async move { lost.writer_lost().await });
     let offline = start_offline(&supervisor, &data_dir, &config.installation.storage);
     let jobs = start_jobs(&supervisor, &service, metrics.clone(), reloader);
-    let listeners = 2 + u64::from(enrolment.is_some());
+    let listeners = 2 + u64::from(enrolment.is_some()) + u64::from(invites.is_some());
     let connections = descriptors::connections(config.connections_max.get(), listeners);
     let tasks = supervisor.tasks();
     let tls = identities.clone();
     let (enrolment, enrolment_address) = enrolment.unzip();
-    let enrol_url = enrol_url(config, enrolment_address);
+    let (invites, invites_address) = invites.unzip();
     let api = Api::new(ApiParts {
-        enrol_url,
+        enrol_url: enrol_url(config, enrolment_address),
+        invite_url: invite_url(config, invites_address),
         ..parts(config, &service, metrics, tasks, tls, connections)
     });
     let limits = Limits {
@@ -225,7 +237,7 @@ async fn serve(
     let public = start(names::PUBLIC, public, None, responder);
     let tls = identities.enrolment.as_ref();
     let enrolment = enrolment.zip(tls).map(|(socket, tls)| {
-        let router = certgate_api::enrolment(api);
+        let router = certgate_api::enrolment(api.clone());
         start(
             names::ENROLMENT,
             socket,
@@ -233,7 +245,12 @@ async fn serve(
             router,
         )
     });
-    announce(&api_url, public_address, enrolment_address);
+    let invites = invites.zip(identities.invites.clone());
+    let invites = invites.map(|(socket, tls)| {
+        let router = certgate_api::invites(api, invite_page(tls.clone(), identities));
+        start(names::INVITES, socket, Some(tls.acceptor()), router)
+    });
+    announce(&api_url, public_address, enrolment_address, invites_address);
     if let Some(made) = made {
         log.print(&welcome(&made, &api_url, config));
     }
@@ -249,18 +266,33 @@ async fn serve(
     tracing::info!("stopping: requests in flight finish");
     supervisor.begin_stop();
     service.signals.end_waiting();
-    tokio::join!(
-        management.stop(config.stop_timeout),
-        public.stop(config.stop_timeout),
-        async {
-            if let Some(enrolment) = enrolment {
-                enrolment.stop(config.stop_timeout).await;
-            }
-        }
-    );
+    let listeners = [Some(management), Some(public), enrolment, invites];
+    stop_all(listeners.into_iter().flatten(), config.stop_timeout).await;
     jobs.iter().chain(&offline).for_each(JoinHandle::abort);
     finish_writes(&service, &*store).await;
     ended
+}
+
+/// Stops the listeners at the same time.
+async fn stop_all(listeners: impl Iterator<Item = Listener>, limit: Duration) {
+    let mut stopping = JoinSet::new();
+    for listener in listeners {
+        stopping.spawn(listener.stop(limit));
+    }
+    while stopping.join_next().await.is_some() {}
+}
+
+/// Returns the page of invites. The key of their listener signs profiles: devices show that they
+/// trust its certificate.
+fn invite_page(tls: Arc<CurrentIdentity>, identities: &Identities) -> InvitePage {
+    let enrolment = identities.enrolment.clone();
+    InvitePage {
+        page: certgate_console::invite_router(),
+        parts: InviteParts {
+            signer: tls,
+            enrolment_fingerprint: Arc::new(move || enrolment.as_ref()?.fingerprint()),
+        },
+    }
 }
 
 /// Makes the last writes and closes the store.
@@ -306,14 +338,18 @@ fn parts(
             if is_embedded {
                 last_backup::measure(&directory);
             }
-            CurrentIdentity::measure(tls.management.as_deref(), tls.enrolment.as_deref());
+            CurrentIdentity::measure(
+                tls.management.as_deref(),
+                tls.enrolment.as_deref(),
+                tls.invites.as_deref(),
+            );
             metrics.render()
         }),
         missing_tasks: Arc::new(move || tasks.missing()),
         request_timeout: config.request_timeout,
         connections_max,
         trusted_proxies: config.trusted_proxies.clone(),
-        invite_url: config.invite_url.clone(),
+        invite_url: None,
         enrol_url: None,
         documentation: config.documentation(),
     }
@@ -328,6 +364,12 @@ fn enrol_url(config: &Config, bound: Option<SocketAddr>) -> Option<String> {
 /// Names the version of the server.
 fn metrics_of_build() {
     metrics::gauge!("certgate_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
+/// Returns the beginning of the links of invites.
+fn invite_url(config: &Config, bound: Option<SocketAddr>) -> Option<String> {
+    let given = config.invite_url.clone();
+    given.or_else(|| bound.map(|address| format!("https://{address}")))
 }
 
 /// Starts the task for `certgate token create --offline`. The server also works without it.
@@ -372,8 +414,8 @@ fn start_jobs(
     service: &Arc<Service>,
     metrics: PrometheusHandle,
     reloader: Reloader,
-) -> [JoinHandle<()>; 6] {
-    let [settling, recording, watching, indexing] = [(); 4].map(|()| service.clone());
+) -> [JoinHandle<()>; 7] {
+    let [settling, recording, watching, indexing, forgetting] = [(); 5].map(|()| service.clone());
     let reloader = Arc::new(Mutex::new(reloader));
     [
         supervisor.keep(names::RELOADER, move || {
@@ -394,6 +436,16 @@ fn start_jobs(
         supervisor.keep(names::TOKEN_USES, move || {
             let service = recording.clone();
             async move { service.last_uses.record_forever().await }
+        }),
+        supervisor.keep(names::INVITE_FILES, move || {
+            let service = forgetting.clone();
+            async move {
+                let mut ticks = tokio::time::interval(INVITE_FILES_INTERVAL);
+                loop {
+                    ticks.tick().await;
+                    service.invite_files.forget_old();
+                }
+            }
         }),
         supervisor.keep(names::METRICS, move || {
             let metrics = metrics.clone();
@@ -449,13 +501,21 @@ async fn bind(
 }
 
 /// Prints the addresses on standard output, and does not wait for its reader.
-fn announce(api_url: &str, public: SocketAddr, enrolment: Option<SocketAddr>) {
+fn announce(
+    api_url: &str,
+    public: SocketAddr,
+    enrolment: Option<SocketAddr>,
+    invites: Option<SocketAddr>,
+) {
     let mut text = format!(
         "management API listening on {api_url}\n\
          public responder listening on http://{public}\n"
     );
     if let Some(enrolment) = enrolment {
         text += &format!("enrolment listening on https://{enrolment}\n");
+    }
+    if let Some(invites) = invites {
+        text += &format!("invites listening on https://{invites}\n");
     }
     tokio::task::spawn_blocking(move || {
         let mut out = std::io::stdout().lock();

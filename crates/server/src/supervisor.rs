@@ -38,6 +38,10 @@ pub mod names {
         accepting: "enrolment listener",
         limits: "enrolment connection limits",
     };
+    pub const INVITES: Listener = Listener {
+        accepting: "invite listener",
+        limits: "invite connection limits",
+    };
     pub const SETTLER: &str = "settler";
     pub const STORE_WRITER: &str = "store writer";
     pub const TOKEN_USES: &str = "record of token uses";
@@ -46,10 +50,19 @@ pub mod names {
     pub const RELOADER: &str = "reload of settings";
     pub const INDEXER: &str = "search indexer";
     pub const OFFLINE: &str = "offline requests";
+    pub const INVITE_FILES: &str = "invite files";
 
     /// Tasks without which every request gets its right answer for the time of a restart: `/readyz`
     /// does not name them.
-    pub const SECONDARY: [&str; 6] = [TOKEN_USES, METRICS, CLOCK, RELOADER, INDEXER, OFFLINE];
+    pub const SECONDARY: [&str; 7] = [
+        TOKEN_USES,
+        METRICS,
+        CLOCK,
+        RELOADER,
+        INDEXER,
+        OFFLINE,
+        INVITE_FILES,
+    ];
 }
 
 /// The owner of the tasks.

@@ -1,19 +1,21 @@
-//! TLS for the management API and for enrolment. A running server can change its certificates.
+//! TLS for the management API, for enrolment and for the pages of invites. A running server can
+//! change its certificates.
 
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use aws_lc_rs::digest;
 use certgate_enforcement::gateway::any_client_certificate;
-use certgate_model::{Timestamp, lock};
-use certgate_service::certificate_expires_on;
-use rustls::ServerConfig;
+use certgate_model::{Hex, SignatureAlgorithm, Timestamp, lock};
+use certgate_service::{ProfileIdentity, ProfileSigner, certificate_expires_on};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, SignatureScheme};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::ConfigError;
@@ -100,7 +102,7 @@ impl CurrentIdentity {
     }
 
     /// Sets the gauges: 0 without TLS.
-    pub fn measure(management: Option<&Self>, enrolment: Option<&Self>) {
+    pub fn measure(management: Option<&Self>, enrolment: Option<&Self>, invites: Option<&Self>) {
         let seconds = |current: Option<&Self>| {
             let expires_on = current.and_then(Self::expires_on);
             expires_on.map_or(0, |at| at.unix_milliseconds() / 1000) as f64
@@ -109,6 +111,8 @@ impl CurrentIdentity {
             .set(seconds(management));
         metrics::gauge!("certgate_enrol_tls_certificate_expires_timestamp_seconds")
             .set(seconds(enrolment));
+        metrics::gauge!("certgate_invite_tls_certificate_expires_timestamp_seconds")
+            .set(seconds(invites));
     }
 
     /// Returns the acceptor of connections. It requests no certificate from clients.
@@ -130,6 +134,60 @@ impl CurrentIdentity {
             .with_cert_resolver(self.clone());
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+impl CurrentIdentity {
+    /// Returns the SHA-256, in hexadecimal digits, of the last certificate of the chain: that of a
+    /// CA lasts longer than the server's own.
+    pub fn fingerprint(&self) -> Option<String> {
+        let key = lock(&self.0).key.clone();
+        let last = key.cert.last()?;
+        Some(Hex(digest::digest(&digest::SHA256, last).as_ref()).to_string())
+    }
+}
+
+/// The signatures of profiles, in the order of TLS. Apple's devices verify them.
+const PROFILE_SIGNATURES: [(SignatureScheme, SignatureAlgorithm); 4] = [
+    (
+        SignatureScheme::ECDSA_NISTP256_SHA256,
+        SignatureAlgorithm::EcdsaWithSha256,
+    ),
+    (
+        SignatureScheme::ECDSA_NISTP384_SHA384,
+        SignatureAlgorithm::EcdsaWithSha384,
+    ),
+    (
+        SignatureScheme::ECDSA_NISTP521_SHA512,
+        SignatureAlgorithm::EcdsaWithSha512,
+    ),
+    (
+        SignatureScheme::RSA_PKCS1_SHA256,
+        SignatureAlgorithm::Sha256WithRsa,
+    ),
+];
+
+impl Identity {
+    /// Returns the algorithm of profiles that its key signs. [`None`]: an Ed25519 key, which
+    /// browsers do not accept either.
+    pub fn profile_signature(&self) -> Option<(SignatureScheme, SignatureAlgorithm)> {
+        let mut known = PROFILE_SIGNATURES.into_iter();
+        known.find(|(scheme, _)| self.key.key.choose_scheme(&[*scheme]).is_some())
+    }
+}
+
+impl ProfileSigner for CurrentIdentity {
+    fn sign(&self, make: &mut dyn FnMut(&ProfileIdentity<'_>)) {
+        let identity = lock(&self.0).clone();
+        let Some((scheme, algorithm)) = identity.profile_signature() else {
+            return;
+        };
+        let key = &identity.key;
+        make(&ProfileIdentity {
+            chain: key.cert.iter().map(AsRef::as_ref).collect(),
+            algorithm,
+            sign: &|octets: &[u8]| key.key.choose_scheme(&[scheme])?.sign(octets).ok(),
+        });
     }
 }
 

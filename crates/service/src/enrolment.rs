@@ -87,17 +87,9 @@ impl Enrolment {
         from: Option<IpAddr>,
     ) -> Result<Issued, EnrolError> {
         // 1. The certificate is the zone's, and valid.
-        let renewed = self.find(zone.id, presented).await?;
-        let renewed = Arc::new(renewed.ok_or(EnrolError::OtherCertificate)?);
+        let renewed = Arc::new(self.presented(&zone, presented).await?);
         let now = self.environment.now();
         let (begin, end) = (renewed.issued_on, renewed.expires_on);
-        if !(begin..=end).contains(&now) {
-            return Err(EnrolError::NotValid {
-                from: begin,
-                to: end,
-                now,
-            });
-        }
 
         // 2. Its CA is trusted, and it may be renewed now.
         let authorities = self
@@ -214,6 +206,22 @@ impl Enrolment {
         let issued = self.issuing.enrol(enrolling).await?;
         measures::enrolled("trusted_ca");
         Ok(issued)
+    }
+
+    /// Returns the certificate (DER) whose key the client has, if it is the zone's and its time has
+    /// come and is not over. It may be revoked.
+    pub async fn presented(
+        &self,
+        zone: &ZoneRecord,
+        der: &[u8],
+    ) -> Result<CertificateRecord, EnrolError> {
+        let found = self.find(zone.id, der).await?;
+        let found = found.ok_or(EnrolError::OtherCertificate)?;
+        let (from, to, now) = (found.issued_on, found.expires_on, self.environment.now());
+        match (from..=to).contains(&now) {
+            true => Ok(found),
+            false => Err(EnrolError::NotValid { from, to, now }),
+        }
     }
 
     /// Returns the certificate of a zone with these octets. Its status is that of this moment.

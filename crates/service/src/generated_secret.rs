@@ -14,12 +14,33 @@ const VALUE_CHARACTERS: usize = 40;
 /// safely. Terraform's provider and older tools accept no other length.
 const KEY_DIGITS: usize = 37;
 
-/// A token value or an API key. Only its creator sees it, once.
+/// The characters of the password of a file: 5 random bits each, without those that look like
+/// others.
+const PASSWORD_ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// Length of the password of a file, in characters, and of its groups.
+const PASSWORD_CHARACTERS: usize = 20;
+const PASSWORD_GROUP: usize = 5;
+
+/// A token value, an API key or the password of a file. Only its creator sees it, once.
 pub struct GeneratedSecret(Zeroizing<String>);
 
 impl GeneratedSecret {
     pub(crate) fn token_value(random: &dyn Random) -> Self {
         Self::generate::<VALUE_CHARACTERS>(VALUE_ALPHABET, random)
+    }
+
+    /// The password of a file with a key: 100 random bits, in groups that people can type.
+    pub(crate) fn file_password(random: &dyn Random) -> Self {
+        let letters = Self::generate::<PASSWORD_CHARACTERS>(PASSWORD_ALPHABET, random);
+        let mut text = Zeroizing::new(String::with_capacity(PASSWORD_CHARACTERS * 2));
+        for (index, letter) in letters.0.chars().enumerate() {
+            if index > 0 && index % PASSWORD_GROUP == 0 {
+                text.push('-');
+            }
+            text.push(letter);
+        }
+        Self(text)
     }
 
     pub(crate) fn api_key(random: &dyn Random) -> Self {

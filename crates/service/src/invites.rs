@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use certgate_model::{Actor, By, Device, InviteId, InviteRecord, InviteState, Lifetime, ZoneId};
+use certgate_model::{
+    Actor, By, Device, InviteId, InviteRecord, InviteState, Lifetime, ZoneId, ZoneRecord,
+};
 use certgate_store::{Basis, InviteRecorded, InviteRefused};
 
 use crate::access::{Access, IssueCertificates, ZoneScope, token_hash};
@@ -157,11 +159,30 @@ impl Invites {
         withdrawn.ok_or(InviteError::NotFound)
     }
 
-    /// Returns an open invite to its holder. This does not use it.
-    pub async fn open(&self, presented: PresentedInvite<'_>) -> Result<InviteRecord, EnrolError> {
+    /// Returns an invite and its zone to its holder, also one that cannot be used any more. This
+    /// does not use it.
+    pub async fn open(
+        &self,
+        presented: PresentedInvite<'_>,
+    ) -> Result<(InviteRecord, Arc<ZoneRecord>), EnrolError> {
         let invite = self.proven(presented, None).await?;
+        let state = invite.state(self.environment.now());
+        if state == InviteState::Locked {
+            // The secret may be a lucky guess.
+            return Err(not_open(state));
+        }
+        let zone = self.access.zone(invite.zone).await?;
+        Ok((invite, zone.ok_or(EnrolError::NoZone)?))
+    }
+
+    /// Returns an open invite and its zone to its holder. This does not use it.
+    pub(crate) async fn open_unused(
+        &self,
+        presented: PresentedInvite<'_>,
+    ) -> Result<(InviteRecord, Arc<ZoneRecord>), EnrolError> {
+        let (invite, zone) = self.open(presented).await?;
         match invite.state(self.environment.now()) {
-            InviteState::Open => Ok(invite),
+            InviteState::Open => Ok((invite, zone)),
             closed => Err(not_open(closed)),
         }
     }

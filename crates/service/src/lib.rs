@@ -20,6 +20,7 @@ mod hostnames;
 mod idempotency;
 mod indexing;
 mod installation;
+mod invite_files;
 mod invites;
 mod issuance;
 mod issuer_names;
@@ -82,6 +83,10 @@ pub use indexing::Indexer;
 pub use installation::{
     EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, is_token_of, record_public_url,
     stored_public_url,
+};
+pub use invite_files::{
+    FILE_DOWNLOADS_MAX, FILE_SECONDS, FILES_MAX, FileForm, InviteFile, InviteFiles, MadeFile,
+    ProfileIdentity, ProfileSigner, key_for_devices,
 };
 pub use invites::{
     INVITE_SECONDS, INVITE_SECONDS_DEFAULT, INVITES_MAX, InviteDraft, Invites, PresentedInvite,

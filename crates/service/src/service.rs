@@ -14,6 +14,7 @@ use crate::error::Fault;
 use crate::feed::Feed;
 use crate::hostnames::Hostnames;
 use crate::indexing::Indexer;
+use crate::invite_files::InviteFiles;
 use crate::invites::Invites;
 use crate::issuers::Issuers;
 use crate::issuing::Issuing;
@@ -54,9 +55,11 @@ pub struct Service {
     /// Issue of client certificates.
     pub issuing: Issuing,
     /// Enrolment and renewal of clients without a token.
-    pub enrolment: Enrolment,
+    pub enrolment: Arc<Enrolment>,
     /// Invites, by which clients enrol.
-    pub invites: Invites,
+    pub invites: Arc<Invites>,
+    /// Files with a key that the server makes for the holder of an invite.
+    pub invite_files: InviteFiles,
     /// Recording of client certificates that were issued elsewhere.
     pub adopting: Adopting,
     /// Serial numbers as callers write them.
@@ -155,6 +158,8 @@ impl Service {
             issuers: issuers.clone(),
             serials: serials.clone(),
         };
+        let enrolment = Arc::new(Enrolment::new(environment.clone(), issuing.clone()));
+        let invites = Arc::new(Invites::new(issuing.clone()));
         Self {
             tenants: Tenants {
                 environment: environment.clone(),
@@ -179,8 +184,9 @@ impl Service {
                 environment: environment.clone(),
                 master_key,
             },
-            enrolment: Enrolment::new(environment.clone(), issuing.clone()),
-            invites: Invites::new(issuing.clone()),
+            invite_files: InviteFiles::new(&issuing, invites.clone(), enrolment.clone()),
+            enrolment,
+            invites,
             issuing,
             adopting: Adopting {
                 environment: environment.clone(),

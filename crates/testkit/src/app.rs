@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use certgate_api::{Api, ApiParts, Documentation, TrustedProxies};
+use certgate_api::{Api, ApiParts, Documentation, InvitePage, InviteParts, TrustedProxies};
 use certgate_model::KeyAlgorithm;
 use certgate_service::{
-    DerJudge, EMAIL_DEFAULT, FirstInstallation, FirstNames, MasterKey, Service, Settings, Settling,
+    DerJudge, EMAIL_DEFAULT, FirstInstallation, FirstNames, MasterKey, ProfileIdentity,
+    ProfileSigner, Service, Settings, Settling,
 };
 use certgate_store::{ReadCertificates, SqliteInspector, SqliteOptions, SqliteStore, Store};
 use http::Method;
@@ -26,6 +27,8 @@ pub struct TestApp {
     pub responder: Router,
     /// The routes of enrolment.
     pub enrolment: Router,
+    /// The requests of the pages of invites, without the files of the page.
+    pub invites: Router,
     /// The rules.
     pub service: Arc<Service>,
     /// The clock of all parts.
@@ -57,7 +60,7 @@ impl Installed {
         &self,
         store: Arc<SqliteStore>,
         change_api: impl FnOnce(&mut ApiParts),
-    ) -> (Router, Router, Router, Arc<Service>) {
+    ) -> (Router, Router, Router, Router, Arc<Service>) {
         let Self {
             clock,
             random,
@@ -92,9 +95,27 @@ impl Installed {
         (
             certgate_api::management(api.clone(), None),
             certgate_api::responder(api.clone()),
-            certgate_api::enrolment(api),
+            certgate_api::enrolment(api.clone()),
+            certgate_api::invites(api, invite_page()),
             service,
         )
+    }
+}
+
+/// Pages of invites without a file, and without a key that signs profiles.
+fn invite_page() -> InvitePage {
+    struct NoKey;
+
+    impl ProfileSigner for NoKey {
+        fn sign(&self, _: &mut dyn FnMut(&ProfileIdentity<'_>)) {}
+    }
+
+    InvitePage {
+        page: Router::new(),
+        parts: InviteParts {
+            signer: Arc::new(NoKey),
+            enrolment_fingerprint: Arc::new(|| Some("5f".repeat(32))),
+        },
     }
 }
 
@@ -188,12 +209,13 @@ impl TestApp {
             settings,
             directory,
         };
-        let (router, responder, enrolment, service) =
+        let (router, responder, enrolment, invites, service) =
             installed.start(store.clone(), change_api).await;
         Self {
             router,
             responder,
             enrolment,
+            invites,
             service,
             clock: installed.clock.clone(),
             store,
@@ -210,20 +232,22 @@ impl TestApp {
             router,
             responder,
             enrolment,
+            invites,
             service,
             store,
             ..
         } = self;
         store.close().await;
         // The last reference holds the lock of the database.
-        drop((router, responder, enrolment, service, store));
+        drop((router, responder, enrolment, invites, service, store));
         let store = open_store(&self.installed.directory);
-        let (router, responder, enrolment, service) =
+        let (router, responder, enrolment, invites, service) =
             self.installed.start(store.clone(), |_| ()).await;
         Self {
             router,
             responder,
             enrolment,
+            invites,
             service,
             store,
             ..self
@@ -263,11 +287,13 @@ impl TestApp {
             settings: self.installed.settings.clone(),
             directory,
         };
-        let (router, responder, enrolment, service) = installed.start(store.clone(), |_| ()).await;
+        let (router, responder, enrolment, invites, service) =
+            installed.start(store.clone(), |_| ()).await;
         Some(Self {
             router,
             responder,
             enrolment,
+            invites,
             service,
             clock: installed.clock.clone(),
             store,
@@ -311,6 +337,11 @@ impl TestApp {
     /// Makes a request to the enrolment listener, without credentials.
     pub fn enrolment(&self, method: Method, path: &str) -> Call<'_> {
         Call::new(&self.enrolment, method, path.to_owned())
+    }
+
+    /// Makes a request to the listener of the pages of invites, without credentials.
+    pub fn invite_page(&self, method: Method, path: &str) -> Call<'_> {
+        Call::new(&self.invites, method, path.to_owned())
     }
 
     /// Makes a GET request like [`TestApp::call`].

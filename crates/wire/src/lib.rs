@@ -14,6 +14,7 @@ mod enforcement_view;
 mod envelope;
 mod history;
 mod hostname_associations;
+mod invite_page;
 mod invites;
 mod issuance_rules;
 mod managed_cas;
@@ -57,6 +58,10 @@ pub use envelope::{
 };
 pub use history::{CertificateEvent, EventActor};
 pub use hostname_associations::{HostnameAssociations, ReplaceHostnameAssociations};
+pub use invite_page::{
+    CertifyInvited, InviteEnrolment, InviteFileForm, InviteFileMade, InvitedCertificate,
+    MakeInviteFile, OpenInvite, OpenedInvite,
+};
 pub use invites::{CreateInvite, Invite, InviteCreator, NewInvite};
 pub use issuance_rules::{
     AlternativeNameSet, BeyondName, EnrolmentRuleSet, IssuanceRuleSet, KeyTypeName, LifetimeValue,

@@ -76,6 +76,7 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
     closed = ("address", "full", "refused", "timeout")
     tasks = (
         "clock watch",
+        "invite files",
         "management connection limits",
         "management listener",
         "metrics",
@@ -99,6 +100,7 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
         "certgate_check_problems": 0,
         "certgate_tls_certificate_expires_timestamp_seconds": 0,
         "certgate_enrol_tls_certificate_expires_timestamp_seconds": 0,
+        "certgate_invite_tls_certificate_expires_timestamp_seconds": 0,
         **{f'certgate_enrolled_total{{by="{by}"}}': 0 for by in ENROLLED_BY},
         "certgate_connections_unavailable": 0,
         "certgate_log_lines_dropped_total": 0,

@@ -36,7 +36,7 @@ const TRANSFER_ENCODING: HeaderName = HeaderName::from_static("content-transfer-
 const DEFERRED_SECONDS: u32 = 10;
 
 /// The zone of the label in the path.
-pub(crate) struct Label(Arc<ZoneRecord>);
+pub(crate) struct Label(pub(crate) Arc<ZoneRecord>);
 
 impl FromRequestParts<Api> for Label {
     type Rejection = Refused;
@@ -79,8 +79,13 @@ impl FromRequestParts<Api> for Client {
 }
 
 impl Client {
+    /// The address of the client; [`None`]: it is unknown.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// Returns the client's own certificate.
-    fn certificate(&self) -> Result<&[u8], EnrolError> {
+    pub(crate) fn certificate(&self) -> Result<&[u8], EnrolError> {
         let chain = self.certificate.as_ref().and_then(|chain| chain.0.first());
         chain.map(Vec::as_slice).ok_or(EnrolError::NoCertificate)
     }
@@ -247,7 +252,7 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
             text: text.into(),

@@ -21,6 +21,7 @@ mod hostile;
 mod hostname_associations;
 mod hostname_forms;
 mod http_forms;
+mod invite_page;
 mod invites;
 mod issuance_rules;
 mod last_use;

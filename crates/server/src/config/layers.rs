@@ -110,6 +110,8 @@ impl Layers {
             Id::TlsKey,
             Id::EnrolTlsCertificate,
             Id::EnrolTlsKey,
+            Id::InviteTlsCertificate,
+            Id::InviteTlsKey,
         ];
         let named = files.map(|key| self.text(key).map(Path::new));
         named.into_iter().flatten().chain([&*self.file])

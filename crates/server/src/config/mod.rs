@@ -114,7 +114,10 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The listener of enrolment. [`None`]: there is none.
     pub enrolment: Option<EnrolmentConfig>,
-    /// The base of the links of invites, without a slash at the end.
+    /// The listener of the pages of invites. [`None`]: there is none.
+    pub invites: Option<InvitesConfig>,
+    /// The base of the links of invites, without a slash at the end. Another server may have the
+    /// pages.
     pub invite_url: Option<String>,
     /// The rules that can change while the server runs.
     pub limits: Limits,
@@ -144,6 +147,17 @@ pub struct EnrolmentConfig {
     /// Base address under which clients reach it, without a slash at the end. [`None`]: `https://`
     /// and the bound address.
     pub url: Option<String>,
+    /// PEM file with its certificate chain.
+    pub certificate: PathBuf,
+    /// PEM file with its private key.
+    pub key: PathBuf,
+}
+
+/// The listener of the pages of invites.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvitesConfig {
+    /// Its address. Port 0 means any port.
+    pub listen: SocketAddr,
     /// PEM file with its certificate chain.
     pub certificate: PathBuf,
     /// PEM file with its private key.
@@ -246,6 +260,7 @@ impl Configuration for Config {
             trusted_proxies: read
                 .with(Id::TrustedProxies, str::parse)?
                 .unwrap_or_default(),
+            invites: read.invites()?,
             invite_url: read.https_url(Id::InviteUrl)?,
             docs_url: read.with(Id::DocsUrl, |text| {
                 plain_url(text).ok_or_else(|| {
@@ -415,6 +430,35 @@ impl Reader<'_> {
         Ok(Some(EnrolmentConfig {
             listen,
             url,
+            certificate,
+            key,
+        }))
+    }
+
+    fn invites(&self) -> Result<Option<InvitesConfig>, ConfigError> {
+        let Some(listen) = self.optional_address(Id::InviteListen)? else {
+            for key in [Id::InviteTlsCertificate, Id::InviteTlsKey] {
+                if self.0.text(key).is_some() {
+                    return Err(self.error(key, "needs invite_listen too"));
+                }
+            }
+            return Ok(None);
+        };
+        let files = (
+            self.path(Id::InviteTlsCertificate),
+            self.path(Id::InviteTlsKey),
+        );
+        let (Some(certificate), Some(key)) = files else {
+            let text = "needs invite_tls_certificate and invite_tls_key too, because browsers make \
+                        keys only on pages that came over TLS";
+            return Err(self.error(Id::InviteListen, text));
+        };
+        if self.0.text(Id::InviteUrl).is_none() && listen.ip().is_unspecified() {
+            let text = "is not an address that browsers can reach: set invite_url";
+            return Err(self.error(Id::InviteListen, text));
+        }
+        Ok(Some(InvitesConfig {
+            listen,
             certificate,
             key,
         }))

@@ -313,6 +313,29 @@ fn certificates_never_name_an_unreachable_address() {
 }
 
 #[test]
+fn the_pages_of_invites_need_a_certificate_and_an_address() {
+    let tls = "invite_tls_certificate = \"a\"\ninvite_tls_key = \"b\"\n";
+    for (file, problem) in [
+        (tls.to_owned(), "needs invite_listen too"),
+        (
+            "invite_listen = \"127.0.0.1:0\"".to_owned(),
+            "needs invite_tls_certificate and invite_tls_key too",
+        ),
+        (
+            format!("{tls}invite_listen = \"0.0.0.0:8790\""),
+            "set invite_url",
+        ),
+        (
+            "invite_url = \"http://invite.example.com\"".to_owned(),
+            "must be an address such as https://",
+        ),
+    ] {
+        let said = error(&file, &[], &[]);
+        assert!(said.contains(problem), "{said}");
+    }
+}
+
+#[test]
 fn the_master_key_is_read_in_hex_and_never_shown() {
     for text in [HEX, &HEX.to_uppercase()] {
         let layers = gather("", &[("CERTGATE_MASTER_KEY", text)], &[]).unwrap();
