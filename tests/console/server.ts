@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -131,6 +131,9 @@ export class Server extends Api {
     private readonly place: string,
     private child: ChildProcess,
     private readonly settings: readonly string[],
+    /** The addresses of enrolment and of the pages of invites, if the settings have them. */
+    readonly enrolment: string,
+    readonly invites: string,
   ) {
     super(base, installation.token);
   }
@@ -156,8 +159,8 @@ export class Server extends Api {
     made: Installation,
     settings: readonly string[],
   ): Promise<Server> {
-    const { child, base } = await launch(place, '127.0.0.1:0', settings);
-    return new Server(base, made, place, child, settings);
+    const { child, base, enrolment, invites } = await launch(place, '127.0.0.1:0', settings);
+    return new Server(base, made, place, child, settings, enrolment, invites);
   }
 
   /** The directory with the data. */
@@ -242,12 +245,23 @@ async function launch(place: string, listen: string, settings: readonly string[]
     env: environment(),
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  const [line] = (await once(createInterface(child.stdout), 'line', {
+  const names = ['management API', 'public responder'];
+  if (settings.includes('--enrol-listen')) names.push('enrolment');
+  if (settings.includes('--invite-listen')) names.push('invites');
+  const found: Record<string, string> = {};
+  const lines = on(createInterface(child.stdout), 'line', {
+    close: ['close'],
     signal: AbortSignal.timeout(PATIENCE_MS),
-  })) as [string];
-  const base = /^management API listening on (http:\/\/127\.0\.0\.1:\d+)$/.exec(line)?.[1];
-  assert(base, `certgate did not start: ${line}`);
-  return { child, base };
+  });
+  for await (const [line] of lines as AsyncIterable<[string]>) {
+    const [, name, address] = /^([\w ]+) listening on (https?:\/\/127\.0\.0\.1:\d+)$/.exec(line) ?? [];
+    assert(name && address && names.includes(name), `certgate did not start: ${line}`);
+    found[name] = address;
+    if (Object.keys(found).length === names.length) break;
+  }
+  const { 'management API': base, enrolment = '', invites = '' } = found;
+  assert(base, 'certgate did not start');
+  return { child, base, enrolment, invites };
 }
 
 /** Attributes of a subject by their object identifier's last number below 2.5.4. */

@@ -27,8 +27,8 @@ class TlsFiles:
         self.ca.write_text(openssl(*new, "-keyout", self.ca_key, "-subj", "/CN=enrol CA"))
         self.renew()
 
-    def renew(self) -> None:
-        new = ["req", "-x509", *KEYS["P-256"], "-nodes", "-CA", self.ca, "-CAkey", self.ca_key]
+    def renew(self, kind: str = "P-256") -> None:
+        new = ["req", "-x509", *KEYS[kind], "-nodes", "-CA", self.ca, "-CAkey", self.ca_key]
         names = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
         leaf = ["-addext", "basicConstraints=critical,CA:FALSE"]
         subject = ["-keyout", self.key, "-subj", "/CN=localhost"]

@@ -192,6 +192,7 @@ class Api:
 
 PUBLIC = "public responder listening on http"
 ENROLMENT = "enrolment listening on https"
+INVITES = "invites listening on https"
 
 
 class Server:
@@ -205,7 +206,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.made: dict[str, str] = {}
         self.variables: dict[str, str] = {}
-        self.port = self.public_port = self.enrol_port = 0
+        self.port = self.public_port = self.enrol_port = self.invite_port = 0
         # A fixed address, if the addresses in certificates must lead to this server.
         self.public_listen = "127.0.0.1:0"
         if init is not None:
@@ -271,6 +272,8 @@ class Server:
         names = [f"management API listening on {self.scheme}", PUBLIC]
         if "--enrol-listen" in self.flags:
             names.append(ENROLMENT)
+        if "--invite-listen" in self.flags:
+            names.append(INVITES)
         lines = self._lines(len(names))
         found = [
             re.fullmatch(rf"{name}://127\.0\.0\.1:(\d+)", line)
@@ -279,7 +282,9 @@ class Server:
         assert all(found), lines
         ports = [int(port[1]) for port in found if port]
         self.port, self.public_port = ports[:2]
-        self.enrol_port = ports[2] if len(ports) > 2 else 0
+        others = dict(zip(names, ports, strict=True))
+        self.enrol_port = others.get(ENROLMENT, 0)
+        self.invite_port = others.get(INVITES, 0)
 
     def _lines(self, count: int) -> list[str]:
         assert self.process and self.process.stdout

@@ -13,9 +13,12 @@ use super::tally::Tally;
 use super::typescript::{compiled, counted, environment, runner, tests_in};
 use super::workspace::Workspace;
 
-const BROWSERS: [Program; 2] = [
+/// The browsers, and the program that puts certificates into them.
+const BROWSERS: [Program; 3] = [
     Program::new("chromium", &["--version"], "chromium"),
     Program::new("firefox-esr", &["--version"], "firefox-esr"),
+    // It has no argument with which it does nothing and succeeds.
+    Program::new("sh", &["-c", "command -v pk12util"], "libnss3-tools"),
 ];
 
 /// Moves the clock of the server in pictures.
