@@ -200,9 +200,7 @@ def test_profiles_are_signed_and_follow_apples_schema(
     certificate.verify_directly_issued_by(ca)
 
 
-def test_an_ed25519_key_of_the_listener_is_refused(
-    make_server: MakeServer, tmp_path: Path
-) -> None:
+def test_an_ed25519_key_of_the_listener_is_refused(make_server: MakeServer, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="cannot sign profiles"):
         Page(make_server, tmp_path, "Ed25519")
 
