@@ -198,6 +198,10 @@ codes! {
         "a note, not an error: an issuance rule made the certificate end earlier than \
          `validity_days` says"
         => "renew it before it expires";
+    SUBJECT_FOREIGN = 1449 [OK]
+        "not an error: in `messages` of an issue, OpenSSL cannot read a name in the subject of the \
+         CSR, and so most proxies reject the certificate"
+        => "create the request again with a plain subject, such as `-subj /CN=device-1`";
     BUNDLE_MALFORMED = 1450 [BAD_REQUEST]
         "the certificates are not PEM, too long or malformed, or a CA is not of X.509 version 3"
         => "send the PEM file unchanged, with CAs of version 3";
@@ -332,8 +336,9 @@ codes! {
         "anyone can compute the private key of the CA, or sign without it"
         => "create a new CA with a new key";
     AUTHORITY_PATH = 1514 [BAD_REQUEST]
-        "verifiers would reject each certificate of the CA, because of its own extensions"
-        => "renew the CA's certificate without the extension in the message";
+        "verifiers would reject each certificate of the CA, because of its extensions or names, or \
+         because of a CA above it that came with it"
+        => "renew the certificate in the message; leave CAs above out if verifiers trust this one";
     ENFORCEMENT_POINT_NOT_FOUND = 1520 [NOT_FOUND]
         "the account has no enforcement point with this ID"
         => "register it again";

@@ -433,7 +433,7 @@ fn import_code(error: &ImportError) -> Code {
             error @ (ChainError::Key { .. } | ChainError::SignatureAlgorithmUnsupported { .. }),
         ) => chain_code(error),
         ImportError::Chain(_) => code::AUTHORITY_CHAIN,
-        ImportError::Path(_) => code::AUTHORITY_PATH,
+        ImportError::Path(_) | ImportError::Above { .. } => code::AUTHORITY_PATH,
         ImportError::PrivateKeyInCertificate => code::AUTHORITY_PRIVATE_KEY,
         ImportError::WrongPemLabel { .. } => code::AUTHORITY_WRONG_LABEL,
         ImportError::Malformed { .. } => code::AUTHORITY_MALFORMED,

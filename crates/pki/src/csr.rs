@@ -8,7 +8,9 @@ use crate::oid;
 use crate::public_key::{PublicKey, with_rsa_parameters};
 use crate::request_text::request_octets;
 use crate::requested_names::requested_names;
-use crate::subject::{NewAttribute, read_name, refuse_controls, write_name};
+use crate::subject::{
+    NewAttribute, read_name, refuse_controls, unreadable_for_openssl, write_name,
+};
 use crate::tlv::{self, Cursor, tag};
 
 /// A checked certificate signing request (RFC 2986). The policy accepts its key, and its signature
@@ -73,6 +75,13 @@ impl CheckedCsr {
     /// Returns true if the subject has no attributes.
     pub fn is_subject_empty(&self) -> bool {
         self.subject_der() == [tag::SEQUENCE, 0]
+    }
+
+    /// Names the first attribute of the subject that OpenSSL cannot read, such as "common name
+    /// (CN)". OpenSSL then cannot read the certificate, which has the same subject.
+    pub fn attribute_unreadable_for_openssl(&self) -> Option<String> {
+        let subject = Cursor::new(self.subject_der()).expect(tag::SEQUENCE).ok()?;
+        unreadable_for_openssl(subject.content)
     }
 
     /// The names that the request asks for beside its subject, as short printable texts such as

@@ -11,8 +11,9 @@ use crate::issuer::{Issuer, IssuerError};
 use crate::key::KeyError;
 use crate::path::PathError;
 use crate::pem::{Block, PemError};
+use crate::presented::PresentedCertificate;
 use crate::private_key::{PrivateKeyError, read_private_key};
-use crate::subject::read_name;
+use crate::subject::{read_name, unreadable_for_openssl};
 use crate::tlv::{Cursor, tag};
 use crate::uploaded::UploadedCertificate;
 use crate::weak_key::Weakness;
@@ -86,6 +87,17 @@ pub enum ImportError {
     /// Verifiers would reject each certificate of the CA.
     #[error("{0}: renew the CA's certificate with the same key, and import that one")]
     Path(#[from] PathError),
+    /// A certificate above the CA's own makes each path through it fail.
+    #[error(
+        "verifiers that trust certificate {number} reject each client certificate of this CA: \
+         {reason}; send the CA's own certificate alone if verifiers trust that one"
+    )]
+    Above {
+        /// Its number in the text, from 1.
+        number: usize,
+        /// The reason, as a clause about this certificate.
+        reason: String,
+    },
     /// The certificate has expired.
     #[error(
         "the certificate expired on {expired_on}: renew the CA's certificate with the same key, or \
@@ -158,7 +170,7 @@ pub fn read_authority(
         // The same checks as for any certificate from outside.
         parsed.push(UploadedCertificate::read(number, der)?);
     }
-    check_chain(&parsed, now)?;
+    let order = check_chain(&parsed, now)?;
 
     // 2. The private key. Both must belong together and to a CA, and only its holder can cause the
     //    search for a weakness.
@@ -198,6 +210,15 @@ pub fn read_authority(
         return Err(ImportError::NotForClients);
     }
     issuer.check_path()?;
+    let unreadable = [own.subject, own.issuer].into_iter().find_map(|name| {
+        let name = Cursor::new(name).expect(tag::SEQUENCE).ok()?;
+        unreadable_for_openssl(name.content)
+    });
+    if let Some(attribute) = unreadable {
+        let reason = format!("OpenSSL cannot read the {attribute} in its names");
+        return Err(PathError::Authority(reason).into());
+    }
+    check_above(&certificates, &parsed, &order, index, now)?;
     let (not_before, not_after) = (own.not_before, own.not_after);
     if now < not_before {
         return Err(ImportError::NotYetValid {
@@ -235,8 +256,11 @@ pub fn authority_keys(certificate: &str) -> Result<Vec<Vec<u8>>, ImportError> {
     Ok(keys)
 }
 
-/// Checks the signatures between the certificates of a chain, and its CAs.
-fn check_chain(parsed: &[UploadedCertificate<'_>], now: Timestamp) -> Result<(), ImportError> {
+/// Checks the signatures between the certificates of a chain, and its CAs. Returns their order.
+fn check_chain(
+    parsed: &[UploadedCertificate<'_>],
+    now: Timestamp,
+) -> Result<Vec<usize>, ImportError> {
     let order = chain_order(parsed)?;
     for (index, above) in order.iter().skip(1).map(|index| (index, &parsed[*index])) {
         let number = index + 1;
@@ -257,8 +281,40 @@ fn check_chain(parsed: &[UploadedCertificate<'_>], now: Timestamp) -> Result<(),
                 what: "its signature does not verify under its own key",
             },
         }),
-        None => Ok(()),
+        None => Ok(order),
     }
+}
+
+/// Checks the certificates above the CA with this index as verifiers do that trust them.
+fn check_above(
+    certificates: &[Vec<u8>],
+    parsed: &[UploadedCertificate<'_>],
+    order: &[usize],
+    own: usize,
+    now: Timestamp,
+) -> Result<(), ImportError> {
+    let from_own = order.iter().skip_while(|index| **index != own);
+    let mut below = 0;
+    for (index, before) in from_own.clone().skip(1).zip(from_own) {
+        // RFC 5280 §4.2.1.9: CAs that issued themselves do not count.
+        below += usize::from(!parsed[*before].is_self_issued());
+        let rules = PresentedCertificate::read(&certificates[*index])
+            .map_err(str::to_owned)
+            .and_then(|above| above.path_rules(below));
+        let fault = match rules.map(|rules| rules.check_authority()) {
+            Err(reason) | Ok(Err(PathError::Authority(reason) | PathError::Name(reason))) => {
+                Some(reason)
+            }
+            Ok(Ok(())) => None,
+        };
+        let valid_from = parsed[*index].not_before;
+        let early = (now < valid_from).then(|| format!("it is not valid before {valid_from}"));
+        if let Some(reason) = fault.or(early) {
+            let number = index + 1;
+            return Err(ImportError::Above { number, reason });
+        }
+    }
+    Ok(())
 }
 
 /// Translates an error about one certificate of many.

@@ -87,6 +87,9 @@ oids! {
     AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1";
     OCSP = "1.3.6.1.5.5.7.48.1";
     CA_ISSUERS = "1.3.6.1.5.5.7.48.2";
+    // Internet addresses and numbers of autonomous systems, RFC 3779.
+    ADDRESS_BLOCKS = "1.3.6.1.5.5.7.1.7";
+    AUTONOMOUS_SYSTEMS = "1.3.6.1.5.5.7.1.8";
 
     // CRL and CRL entry extensions, RFC 5280 §5.2 and §5.3.
     CRL_NUMBER = "2.5.29.20";

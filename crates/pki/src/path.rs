@@ -6,7 +6,7 @@ use certgate_model::AlternativeName;
 use crate::certificate::Extensions;
 use crate::name_constraints::NameConstraints;
 use crate::oid;
-use crate::tlv::{Cursor, NotDer, tag};
+use crate::tlv::{Cursor, NotDer, Tlv, tag};
 
 /// The reasons for verifiers to reject a certificate because of its CA.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +62,8 @@ impl PathRules {
                     "it has the critical extension {shown}, which they do not know"
                 ));
             }
+            check_form(kind, value)
+                .map_err(|_| format!("its extension {} is malformed", oid::shown(kind)))?;
             match kind {
                 oid::NAME_CONSTRAINTS => {
                     self.name_constraints = Some(NameConstraints::read(value)?);
@@ -141,6 +143,52 @@ pub(crate) fn is_known(kind: &[u8]) -> bool {
         oid::NETSCAPE_CERTIFICATE_TYPE,
     ];
     KNOWN.contains(&kind)
+}
+
+/// Checks the form of the extensions that OpenSSL reads in each certificate: it rejects a CA if it
+/// cannot read one of them, critical or not.
+fn check_form(kind: &[u8], value: &[u8]) -> Result<(), NotDer> {
+    let mut value = Cursor::new(value);
+    match kind {
+        oid::BASIC_CONSTRAINTS => {
+            let mut constraints = value.inside(tag::SEQUENCE)?;
+            constraints.optional(tag::BOOLEAN)?;
+            match constraints.optional(tag::INTEGER)?.map(|path| path.content) {
+                // A negative path length.
+                Some([] | [0x80..=0xff, ..]) => Err(NotDer),
+                _ => Ok(()),
+            }
+        }
+        // GeneralName ::= CHOICE { otherName [0] SEQUENCE { type-id OBJECT IDENTIFIER, … }, … }
+        oid::SUBJECT_ALT_NAME => each(&mut value, |name| match name.tag {
+            tag::CONTEXT_0_CONSTRUCTED => name.content.first() == Some(&tag::OID),
+            other => matches!(other, 0x81 | 0x82 | 0xa3..=0xa5 | 0x86..=0x88),
+        }),
+        // DistributionPoint ::= SEQUENCE { distributionPoint [0], reasons [1], cRLIssuer [2] }
+        oid::CRL_DISTRIBUTION_POINTS => each(&mut value, |point| {
+            let mut point = Cursor::new(point.raw);
+            each(&mut point, |field| matches!(field.tag, 0xa0 | 0x81 | 0xa2)).is_ok()
+        }),
+        oid::NETSCAPE_CERTIFICATE_TYPE => value.expect_any_length(tag::BIT_STRING).map(|_| ()),
+        // IPAddressFamily ::= SEQUENCE { addressFamily OCTET STRING, … }
+        oid::ADDRESS_BLOCKS => each(&mut value, |family| {
+            family.tag == tag::SEQUENCE && family.content.first() == Some(&tag::OCTET_STRING)
+        }),
+        // ASIdentifiers ::= SEQUENCE { asnum [0], rdi [1] }
+        oid::AUTONOMOUS_SYSTEMS => each(&mut value, |field| matches!(field.tag, 0xa0 | 0xa1)),
+        _ => Ok(()),
+    }
+}
+
+/// Reads a sequence of values, each of which has the form.
+fn each(outer: &mut Cursor<'_>, has_form: impl Fn(Tlv<'_>) -> bool) -> Result<(), NotDer> {
+    let mut values = Cursor::new(outer.expect_any_length(tag::SEQUENCE)?.content);
+    while !values.is_empty() {
+        if !has_form(values.any_length()?) {
+            return Err(NotDer);
+        }
+    }
+    Ok(())
 }
 
 /// Returns true if an extended key usage includes clientAuth.

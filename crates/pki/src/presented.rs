@@ -182,20 +182,23 @@ impl<'a> PresentedCertificate<'a> {
         if let Some(lacks) = rights.lacks_as_authority(has_no_name) {
             return Err(lacks.to_owned());
         }
-        if self
-            .read
-            .path_length
-            .is_some_and(|most| between.len() > most)
-        {
-            return Err("there are more CAs below it than it permits".to_owned());
-        }
+        let rules = self.path_rules(between.len())?;
         self.check_key()?;
-        let is_self_issued = self.tbs.issuer == self.tbs.subject;
-        let rules = PathRules::read(self.tbs.extensions, self.tbs.serial, is_self_issued);
         let mut below = [client].into_iter().chain(between);
         below
             .try_for_each(|certificate| rules.check(certificate.subject()))
             .map_err(|error| error.to_string())
+    }
+
+    /// Returns the rules of a CA with so many CAs below it. The error continues a sentence about the
+    /// CA.
+    pub(crate) fn path_rules(&self, below: usize) -> Result<PathRules, String> {
+        if self.read.path_length.is_some_and(|most| below > most) {
+            return Err("there are more CAs below it than it permits".to_owned());
+        }
+        let is_self_issued = self.tbs.issuer == self.tbs.subject;
+        let (extensions, serial) = (self.tbs.extensions, self.tbs.serial);
+        Ok(PathRules::read(extensions, serial, is_self_issued))
     }
 
     /// Checks that the authority key identifier (RFC 5280 §4.2.1.1) does not name another issuer.

@@ -47,14 +47,18 @@ pub(crate) fn refuse_controls(name: &[u8]) -> Result<(), CsrError> {
         while !rdn.is_empty() {
             let (kind, value) = read_attribute(&mut rdn).map_err(|_| MALFORMED)?;
             if let Some(control) = control_in(value) {
-                let known = field_of(&mut SubjectFields::default(), kind)
-                    .map(|(attribute, _)| attribute.to_owned());
-                let attribute = known.unwrap_or_else(|| format!("attribute {}", oid::shown(kind)));
+                let attribute = shown_attribute(kind);
                 return Err(CsrError::ControlCharacter { attribute, control });
             }
         }
     }
     Ok(())
+}
+
+/// Names an attribute for a message.
+fn shown_attribute(kind: &[u8]) -> String {
+    let known = field_of(&mut SubjectFields::default(), kind).map(|(name, _)| name.to_owned());
+    known.unwrap_or_else(|| format!("attribute {}", oid::shown(kind)))
 }
 
 /// Finds a control character in a text, or in the texts inside a constructed value.
@@ -75,6 +79,42 @@ fn control_in(value: Tlv<'_>) -> Option<u8> {
             std::iter::from_fn(|| inside.any().ok()).find_map(control_in)
         }
         _ => None,
+    }
+}
+
+/// Names the first attribute of a name, the content of a Name, that OpenSSL cannot read: its value
+/// has a type that OpenSSL does not expect in names, or is not text of its type. OpenSSL, and so
+/// most proxies, then rejects the certificate as malformed.
+pub(crate) fn unreadable_for_openssl(name: &[u8]) -> Option<String> {
+    let mut rdns = Cursor::new(name);
+    while let Ok(mut rdn) = rdns.inside(tag::SET) {
+        while let Ok((kind, value)) = read_attribute(&mut rdn) {
+            if !openssl_reads(value) {
+                return Some(shown_attribute(kind));
+            }
+        }
+    }
+    None
+}
+
+fn openssl_reads(value: Tlv<'_>) -> bool {
+    let content = value.content;
+    match value.tag {
+        tag::PRINTABLE_STRING
+        | tag::NUMERIC_STRING
+        | tag::TELETEX_STRING
+        | tag::IA5_STRING
+        | tag::BIT_STRING
+        | tag::SEQUENCE => true,
+        tag::UTF8_STRING => std::str::from_utf8(content).is_ok(),
+        // Each unit is a character: surrogate pairs, which Windows writes, are none.
+        tag::BMP_STRING => {
+            let (units, rest) = content.as_chunks::<2>();
+            let is_surrogate = |unit: &[u8; 2]| matches!(unit[0], 0xd8..=0xdf);
+            rest.is_empty() && !units.iter().any(is_surrogate)
+        }
+        tag::UNIVERSAL_STRING => read_utf_32(content).is_some(),
+        _ => false,
     }
 }
 

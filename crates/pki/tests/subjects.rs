@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::cell::Cell;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -36,7 +38,9 @@ fn attribute() -> impl Strategy<Value = Vec<u8>> {
         &[0x2b, 6, 1, 4, 1, 0x87, 0x67, 9],
     ];
     let kind = prop::sample::select(kinds.to_vec());
-    let string_tag = prop::sample::select(vec![0x0c_u8, 0x13, 0x14, 0x16, 0x1c, 0x1e, 0x04, 0x8a]);
+    let string_tag = prop::sample::select(vec![
+        0x0c_u8, 0x12, 0x13, 0x14, 0x16, 0x17, 0x18, 0x1a, 0x1b, 0x1c, 0x1e, 0x04, 0x8a,
+    ]);
     let printable = "[ -~]{0,20}".prop_map(String::into_bytes);
     let content = prop_oneof![3 => printable, 1 => prop::collection::vec(any::<u8>(), 0..24)];
     (kind, string_tag, content).prop_map(|(kind, string_tag, content)| {
@@ -89,6 +93,21 @@ fn subject_of(certificate: &[u8]) -> Vec<u8> {
     fields.tlv_bytes().unwrap().to_vec()
 }
 
+/// Judges with openssl whether a program that uses it can read a certificate; `None` if the machine
+/// has no such program.
+fn openssl_reads(certificate: &[u8]) -> Option<bool> {
+    let read = Command::new("openssl")
+        .args(["x509", "-inform", "DER", "-noout"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut read = read.ok()?;
+    read.stdin.take().unwrap().write_all(certificate).unwrap();
+    Some(read.wait().unwrap().success())
+}
+
+/// Each certificate that openssl cannot read has a remark, and no other one.
 #[test]
 fn certificates_repeat_every_well_formed_subject() {
     let authority = SigningKey::generate(KeyAlgorithm::P256).unwrap();
@@ -107,7 +126,7 @@ fn certificates_repeat_every_well_formed_subject() {
         alternative_names: Vec::new(),
     };
     let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
-    let issued = Cell::new(0);
+    let (issued, unread) = (Cell::new(0), Cell::new(0));
 
     let config = ProptestConfig {
         cases: 500,
@@ -122,6 +141,11 @@ fn certificates_repeat_every_well_formed_subject() {
                 let signed = sign(prepared).unwrap();
                 prop_assert_eq!(subject_of(&signed.der), name);
                 issued.set(issued.get() + 1);
+                let remark = csr.attribute_unreadable_for_openssl();
+                if let Some(is_read) = openssl_reads(&signed.der) {
+                    prop_assert_eq!(is_read, remark.is_none(), "{:?}", remark);
+                    unread.set(unread.get() + usize::from(!is_read));
+                }
             }
             Err(error) => {
                 let is_expected = matches!(
@@ -137,4 +161,5 @@ fn certificates_repeat_every_well_formed_subject() {
         "only {} of the names could be read",
         issued.get()
     );
+    assert!(openssl_reads(&der).is_none_or(|is_read| is_read && unread.get() > 20));
 }

@@ -287,7 +287,7 @@ pub enum IssueError {
         error: PathError,
     },
     /// The validity is out of bounds.
-    #[error("validity_days is {given}: use a whole number from 1 to {max}")]
+    #[error("validity_days is {given}{}: use a whole number from 1 to {max}", beyond(*.given))]
     Validity {
         /// The requested validity.
         given: i64,
@@ -973,6 +973,15 @@ pub enum TokenError {
     /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+/// Completes a number that was read as the largest or smallest one.
+const fn beyond(given: i64) -> &'static str {
+    match given {
+        i64::MAX => " or more",
+        i64::MIN => " or less",
+        _ => "",
+    }
 }
 
 macro_rules! from_store_error {

@@ -43,11 +43,13 @@ pub struct Issued {
     pub remarks: CsrRemarks,
 }
 
-/// The parts of a CSR that its certificate lacks.
+/// The parts of a CSR that its certificate lacks, or that verifiers cannot read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CsrRemarks {
     /// The subject is empty.
     pub is_subject_empty: bool,
+    /// The first attribute of the subject that OpenSSL cannot read.
+    pub unreadable: Option<String>,
     /// The names beside the subject, as short printable texts.
     pub names: Vec<String>,
     /// The end of the certificate, if an issuance rule made it earlier than requested.
@@ -62,6 +64,7 @@ impl CsrRemarks {
         Self {
             // The critical alternative names name the holder (RFC 5280 §4.1.2.6).
             is_subject_empty: csr.is_subject_empty() && copied.is_empty(),
+            unreadable: csr.attribute_unreadable_for_openssl(),
             names: match copied {
                 [] => csr.names().to_vec(),
                 copied => csr.names_beyond(copied),

@@ -59,10 +59,10 @@ pub(crate) async fn list(
 /// Issue a client certificate
 ///
 /// The account's managed CA signs it. It is durable before the answer. `messages` has a line for an
-/// empty subject, for names that were not copied, and for a shortened lifetime. The issuance rules
-/// of the zone and of the token apply (code 1540). Repeat a request with the same
-/// `Idempotency-Key`, token and zone, and the answer is the certificate that the first request
-/// made, in its present state.
+/// empty subject, for one that OpenSSL cannot read, for names that were not copied, and for a
+/// shortened lifetime. The issuance rules of the zone and of the token apply (code 1540). Repeat a
+/// request with the same `Idempotency-Key`, token and zone, and the answer is the certificate that
+/// the first request made, in its present state.
 #[utoipa::path(
     post,
     path = "/client/v4/zones/{zone_id}/client_certificates",
@@ -114,6 +114,14 @@ fn remarks(remarks: &CsrRemarks) -> Vec<Message<'static>> {
                        holder, and strict verifiers refuse it: make the request with a subject, \
                        such as -subj /CN=device-1";
         push(code::SUBJECT_EMPTY, message.to_owned());
+    }
+    if let Some(attribute) = &remarks.unreadable {
+        let message = format!(
+            "OpenSSL cannot read the {attribute} in the subject, because its type or text is \
+             unusual, and so most proxies reject the certificate: make the request with a plain \
+             subject, such as -subj /CN=device-1"
+        );
+        push(code::SUBJECT_FOREIGN, message);
     }
     if !remarks.names.is_empty() {
         let message = format!(

@@ -190,6 +190,7 @@ async fn messages_tell_what_the_certificate_lacks() {
     for (name, codes, word) in [
         ("good_p256_sha256", &[][..], ""),
         ("good_empty_subject", &[1446], "-subj /CN=device-1"),
+        ("good_subject_foreign", &[1449], "1.3.6.1.5.5.7.9.1"),
         (
             "good_extensions",
             &[1447],
