@@ -21,12 +21,12 @@ LEAF = "-addext basicConstraints=critical,CA:FALSE"
 
 # The CA and the certificate of the enrolment listener, where the page has them.
 TLS = f"""
-mkdir -p /etc/certgate
+mkdir -p /etc/certgate-tls
 {EC} -keyout enrol-ca.key -out enrol-ca.crt -subj '/CN=enrol CA' {CA}
-{EC} -CA enrol-ca.crt -CAkey enrol-ca.key -keyout /etc/certgate/enrol.key \\
-  -out /etc/certgate/enrol.crt -subj /CN=enrol.example.com {LEAF} \\
+{EC} -CA enrol-ca.crt -CAkey enrol-ca.key -keyout /etc/certgate-tls/enrol.key \\
+  -out /etc/certgate-tls/enrol.crt -subj /CN=enrol.example.com {LEAF} \\
   -addext subjectAltName=DNS:enrol.example.com
-cat enrol-ca.crt >> /etc/certgate/enrol.crt
+cat enrol-ca.crt >> /etc/certgate-tls/enrol.crt
 """
 
 # A CA that a manufacturer has, and the certificate of one of its devices.
