@@ -175,18 +175,16 @@ pub(crate) async fn exist<D: Db>(db: &D, zone: i64) -> Result<bool, StoreError> 
 /// Counts the replaced certificates of a zone by status; `None` if they are more than
 /// [`MATCHES_MAX`].
 pub(crate) async fn totals<D: Db>(db: &D, zone: i64) -> Result<Option<Totals>, StoreError> {
-    // PostgreSQL would read all statuses for a join.
-    let select = "SELECT (SELECT status FROM statuses WHERE statuses.position = found.position), \
-                  count(*) FROM (SELECT position FROM replacements \
-                  WHERE position BETWEEN ?1 AND ?2 LIMIT ?3) AS found GROUP BY 1";
+    // PostgreSQL would read all statuses for a join, and sort for a GROUP BY.
+    let select = "SELECT count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 1), \
+                  count(*) FILTER (WHERE status = 2), count(*) FILTER (WHERE status = 3) \
+                  FROM (SELECT (SELECT status FROM statuses \
+                  WHERE statuses.position = replacements.position) AS status FROM replacements \
+                  WHERE position BETWEEN ?1 AND ?2 LIMIT ?3) AS found";
     let (oldest, newest) = (Position::first_of(zone), Position::last_of(zone));
     let values = values![oldest.0, newest.0, MATCHES_MAX + 1];
-    let read = |row: &dyn Row| Ok((row.get::<Status>(0)?, row.get::<u64>(1)?));
-    let mut counts = [0; 4];
-    for (status, count) in db.rows(select, &values, read).await? {
-        counts[usize::from(status.code())] = count;
-    }
-    let totals = Totals::new(counts);
+    let read = |row: &dyn Row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]);
+    let totals = Totals::new(db.one(select, &values, read).await?);
     Ok((totals.all() <= MATCHES_MAX).then_some(totals))
 }
 
