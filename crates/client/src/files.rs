@@ -17,9 +17,9 @@ use crate::failure::Failure;
 /// an ending.
 const NAME_BYTES_MAX: usize = 200;
 
-/// The longest PEM file that the client reads, in bytes. The server accepts 16 KiB, and says so
-/// itself.
-const PEM_BYTES_MAX: u64 = 1 << 20;
+/// The longest PEM file that the client reads, in bytes: in JSON, it fits into the longest body that
+/// the server accepts.
+const PEM_BYTES_MAX: u64 = 60 << 10;
 
 /// The largest file with certificates to adopt, in bytes: some ten thousand of them.
 const CERTIFICATES_BYTES_MAX: u64 = 64 << 20;
@@ -131,7 +131,7 @@ pub fn remove(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Reads at most `bytes_max` of a text file (- is standard input). `Drop` wipes the text from
+/// Reads a text file of at most `bytes_max` (- is standard input). `Drop` wipes the text from
 /// memory.
 pub fn read_text(path: &Path, bytes_max: u64) -> io::Result<Zeroizing<String>> {
     let mut octets = read_octets(path, bytes_max)?;
@@ -146,11 +146,20 @@ pub fn read_text(path: &Path, bytes_max: u64) -> io::Result<Zeroizing<String>> {
 }
 
 fn read_octets(path: &Path, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut octets = Zeroizing::new(Vec::new());
     match path.to_str() {
-        Some("-") => io::stdin().take(bytes_max).read_to_end(&mut octets)?,
-        _ => File::open(path)?.take(bytes_max).read_to_end(&mut octets)?,
-    };
+        Some("-") => read_at_most(io::stdin(), bytes_max),
+        _ => read_at_most(File::open(path)?, bytes_max),
+    }
+}
+
+/// Reads everything, unless it is longer than `bytes_max`. `Drop` wipes it from memory.
+pub fn read_at_most(source: impl Read, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut octets = Zeroizing::new(Vec::new());
+    source.take(bytes_max + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > bytes_max {
+        let problem = format!("it has more than {bytes_max} bytes");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, problem));
+    }
     Ok(octets)
 }
 
@@ -173,9 +182,6 @@ pub fn read_certificates(path: &Path) -> Result<String, Failure> {
     let shown = path.display();
     let octets = read_octets(path, CERTIFICATES_BYTES_MAX)
         .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
-    if octets.len() as u64 == CERTIFICATES_BYTES_MAX {
-        return Err(Failure::usage(format!("{shown} is larger than 64 MiB")).hint("split it"));
-    }
     let text = certgate_pki::pem_of_file(&octets)
         .map_err(|error| Failure::usage(format!("cannot use {shown}: {error}")))?;
     match certgate_pki::holds_private_key(&text) {
@@ -235,6 +241,24 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_refused_and_not_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("long.csr");
+        let most = usize::try_from(PEM_BYTES_MAX).unwrap();
+        std::fs::write(&file, vec![b'a'; most + 1]).unwrap();
+        let refused = read_public(&file, "").unwrap_err().to_string();
+        assert!(
+            refused.ends_with("it has more than 61440 bytes"),
+            "{refused}"
+        );
+        std::fs::write(&file, vec![b'a'; most]).unwrap();
+        assert_eq!(read_public(&file, "").unwrap().len(), most);
+        let endless = std::io::repeat(b'a');
+        let refused = read_at_most(endless, 3).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::FileTooLarge);
     }
 
     #[test]

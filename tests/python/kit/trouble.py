@@ -84,7 +84,9 @@ class Watch:
         log = self.node.log[self.logged :]
         assert cause in log, log
         assert PASSWORD not in log and self.node.token not in log
-        seconds = Counter(line[:19] for line in log.splitlines())
+        # Changes are logged as fast as they happen.
+        lines = (line for line in log.splitlines() if "certgate::change:" not in line)
+        seconds = Counter(line[:19] for line in lines)
         assert max(seconds.values()) <= LOG_LINES_PER_SECOND_MAX, log
 
 

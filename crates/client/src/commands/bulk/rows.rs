@@ -20,6 +20,9 @@ const COLUMNS: [&str; 7] = [
     "validity_days",
 ];
 
+/// The longest list, in bytes: some million certificates.
+const LIST_BYTES_MAX: u64 = 128 << 20;
+
 /// The fields of one line, unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -77,9 +80,8 @@ pub struct BadRow {
 }
 
 /// Reads the list. A wrong line does not stop the other lines. A wrong header stops all of them.
-pub fn read(mut list: impl Read) -> Result<(Vec<Row>, Vec<BadRow>), Failure> {
-    let mut text = Vec::new();
-    list.read_to_end(&mut text)
+pub fn read(list: impl Read) -> Result<(Vec<Row>, Vec<BadRow>), Failure> {
+    let text = files::read_at_most(list, LIST_BYTES_MAX)
         .map_err(|error| Failure::io("cannot read the list", &error))?;
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
