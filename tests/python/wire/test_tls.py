@@ -58,10 +58,14 @@ def test_curl_and_the_command_line(secure: Server, files: Files, tmp_path: Path)
     stranger = subprocess.run(["curl", "-sS", url, *bearer], capture_output=True, text=True)
     assert stranger.returncode == 60, "a certificate of an unknown CA"
 
-    trusting = ["--data-dir", secure.directory, "--api-ca", files.authority]
-    listed = certgate("cert", "list", "--output", "json", *trusting, cwd=tmp_path)
-    assert listed.returncode == 0 and json.loads(listed.stdout)["result"] == [], listed.stderr
-    refused = certgate("cert", "list", "--data-dir", secure.directory, cwd=tmp_path)
+    # The data directory names the certificate of its server. From elsewhere, its CA must be named.
+    token = tmp_path / "token"
+    token.write_text(secure.token)
+    elsewhere = ["--api", secure.url, "--token-file", token, "--zone", secure.zone_id]
+    for trusting in (["--data-dir", secure.directory], [*elsewhere, "--api-ca", files.authority]):
+        listed = certgate("cert", "list", "--output", "json", *trusting, cwd=tmp_path)
+        assert listed.returncode == 0 and json.loads(listed.stdout)["result"] == [], listed.stderr
+    refused = certgate("cert", "list", *elsewhere, cwd=tmp_path)
     assert refused.returncode == 3 and "certificate" in refused.stderr, refused.stderr
     assert secure.token not in refused.stderr
 
