@@ -91,7 +91,8 @@ async function make() {
     result = { form };
     if (form === 'browser') {
       const { name, key_type: kind } = details;
-      const { csr, privateKey } = await createRequest(kind, [{ name: 'common_name', value: name }], []);
+      const subject = [{ name: 'common_name', value: name }];
+      const { csr, privateKey } = await createRequest(kind, subject, []);
       const issued = await certify(secret, csr);
       result.pem = { name, key: privateKey, certificate: issued.certificate + issued.chain };
     } else if (form !== 'command') {
@@ -182,7 +183,8 @@ function choice() {
         }}
       >
         ${Object.entries(DEVICES).map(
-          ([key, { label }]) => html`<option value=${key} ?selected=${key === device}>${label}</option>`,
+          ([key, { label }]) =>
+            html`<option value=${key} ?selected=${key === device}>${label}</option>`,
         )}
       </select>
     </div>
@@ -195,19 +197,25 @@ function choice() {
           draw();
         }}
       >
-        ${forms.map((key) => html`<option value=${key} ?selected=${key === form}>${FORMS[key].label}</option>`)}
+        ${forms.map(
+          (key) =>
+            html`<option value=${key} ?selected=${key === form}>${FORMS[key].label}</option>`,
+        )}
       </select>
       <span class="hint">${hint}</span>
     </div>
-    <button class="primary" type="submit" ?disabled=${isBusy}>${isBusy ? 'One moment…' : action}</button>
+    <button class="primary" type="submit" ?disabled=${isBusy}>
+      ${isBusy ? 'One moment…' : action}
+    </button>
   </form>`;
 }
 
 /** @param {Result} made */
 function outcome(made) {
   const { file, pem } = made;
+  const title = made.form === 'command' ? 'The command' : 'Your certificate is ready';
   return html`<section class="card" aria-labelledby="result">
-      <h2 id="result" tabindex="-1">${made.form === 'command' ? 'The command' : 'Your certificate is ready'}</h2>
+      <h2 id="result" tabindex="-1">${title}</h2>
       ${file ? server(file) : nothing} ${pem ? texts(pem) : nothing}
       ${made.form === 'command' ? commands() : nothing}
       <h3>Steps</h3>
@@ -231,12 +239,11 @@ function server(file) {
 
 /** @param {{name: string, key: string, certificate: string}} pem */
 function texts({ name, key, certificate }) {
-  const type = 'application/x-pem-file';
+  const save = (/** @type {string} */ file, /** @type {string} */ pem) => () =>
+    download(file, 'application/x-pem-file', [pem]);
   return html`<div class="actions">
-    <button class="primary" type="button" @click=${() => download(`${name}.key`, type, [key])}>
-      Save the key
-    </button>
-    <button class="primary" type="button" @click=${() => download(`${name}.crt`, type, [certificate])}>
+    <button class="primary" type="button" @click=${save(`${name}.key`, key)}>Save the key</button>
+    <button class="primary" type="button" @click=${save(`${name}.crt`, certificate)}>
       Save the certificate
     </button>
   </div>`;
@@ -246,7 +253,8 @@ function commands() {
   const { enrol } = /** @type {Details} */ (details);
   if (enrol === null) return nothing;
   const { est, fingerprint } = enrol;
-  const line = commandLine('certgate', 'enrol', '--est', est, '--fingerprint', fingerprint, '--invite-file', '-');
+  const options = ['--est', est, '--fingerprint', fingerprint];
+  const line = commandLine('certgate', 'enrol', ...options, '--invite-file', '-');
   const id = location.pathname.split('/').pop();
   return html`${command('Command', line)}
     <p>The invite, which the command reads:</p>
@@ -258,7 +266,9 @@ function check() {
   if (enrol === null) return nothing;
   return html`<section class="card" aria-labelledby="check">
     <h2 id="check">Check it</h2>
-    <p>This button opens a page that shows your certificate. Your browser may ask which one to use.</p>
+    <p>
+      This button opens a page that shows your certificate. Your browser may ask which one to use.
+    </p>
     <p>
       <a class="button primary" href=${enrol.works} target="_blank" rel="noopener noreferrer"
         >Check that it works</a

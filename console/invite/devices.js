@@ -20,14 +20,16 @@ export const FORMS = Object.freeze({
   p12: {
     label: 'Key and certificate in one file (.p12)',
     action: 'Make the file',
-    hint: 'The server makes a key for you, and forgets it after the download. AES-256 protects the file.',
+    hint:
+      'The server makes a key for you, and forgets it after the download. AES-256 protects the ' +
+      'file.',
   },
   p12_legacy: {
     label: 'The same for older systems (.p12, 3DES)',
     action: 'Make the file',
     hint:
-      'The server makes a key for you, and forgets it after the download. Every system reads this ' +
-      'file, also Android 13, iOS, macOS and Windows Server 2016.',
+      'The server makes a key for you, and forgets it after the download. Every system reads ' +
+      'this file, also Android 13, iOS, macOS and Windows Server 2016.',
   },
   browser: {
     label: 'Key and certificate as text (PEM)',
@@ -90,17 +92,22 @@ export const DEVICES = Object.freeze({
       form === 'mobileconfig'
         ? [
             'Open the downloaded file.',
-            'Open System Settings, General, Device Management. On macOS 14 and earlier, open Privacy & Security, Profiles.',
+            'Open System Settings, General, Device Management. On macOS 14 and earlier, open ' +
+              'Privacy & Security, Profiles.',
             'Double-click the profile, click Install, and enter the password above.',
             'Restart your browser.',
           ]
-        : steps('Open the downloaded file, and enter the password above.', 'Restart your browser.')(form),
+        : steps(
+            'Open the downloaded file, and enter the password above.',
+            'Restart your browser.',
+          )(form),
   },
   windows: {
     label: 'Windows',
     forms: ['p12', 'p12_legacy', 'browser', 'command'],
     steps: steps(
-      'Open the downloaded file, choose Current User, and click Next until Windows asks for the password.',
+      'Open the downloaded file, choose Current User, and click Next until Windows asks for ' +
+        'the password.',
       'Enter the password above, and click Next until Finish.',
       'Restart your browser.',
     ),
@@ -109,7 +116,8 @@ export const DEVICES = Object.freeze({
     label: 'Android',
     forms: ['p12_legacy', 'p12'],
     steps: steps(
-      'Open the downloaded file. If nothing happens, open Settings, search for “install a certificate”, choose VPN & app user certificate, and then the file.',
+      'Open the downloaded file. If nothing happens, open Settings, search for “install a ' +
+        'certificate”, choose VPN & app user certificate, and then the file.',
       'Enter the password above, and give the certificate a name.',
       'Open the page below in Chrome, and choose the certificate.',
     ),
