@@ -73,8 +73,10 @@ async function start() {
 
 /** @param {unknown} error */
 function report(error) {
-  if (!(error instanceof Refused)) throw error;
-  problem = error.message;
+  problem =
+    error instanceof Refused
+      ? error.message
+      : `This browser cannot do it (${error}): choose another form, or use another browser.`;
 }
 
 /** @param {string} chosen */
@@ -232,7 +234,9 @@ function server(file) {
   return html`<p>
       <a class="button primary" href=${new URL(file.path, location.href).href}>Download the file</a>
     </p>
-    <p class="hint">The server keeps the file for ${minutes} minutes, and then forgets it.</p>
+    <p class="hint">
+      The server keeps the file for ${minutes} minutes, or three downloads, and then forgets it.
+    </p>
     <p>Its password. You need it once, and this page cannot show it again:</p>
     <div class="password">${command('Password of the file', file.password)}</div>`;
 }

@@ -15,21 +15,20 @@ export const FORMS = Object.freeze({
   mobileconfig: {
     label: 'Profile for Apple devices (.mobileconfig)',
     action: 'Make the profile',
-    hint: 'The server makes a key for you, and forgets it after the download.',
+    hint: 'The server makes a key for you, and soon forgets it.',
   },
   p12: {
     label: 'Key and certificate in one file (.p12)',
     action: 'Make the file',
     hint:
-      'The server makes a key for you, and forgets it after the download. AES-256 protects the ' +
-      'file.',
+      'The server makes a key for you, and soon forgets it. AES-256 protects the file.',
   },
   p12_legacy: {
     label: 'The same for older systems (.p12, 3DES)',
     action: 'Make the file',
     hint:
-      'The server makes a key for you, and forgets it after the download. Every system reads ' +
-      'this file, also Android 13, iOS, macOS and Windows Server 2016.',
+      'The server makes a key for you, and soon forgets it. Every system reads this file, also ' +
+      'Android 13, iOS, macOS and Windows Server 2016.',
   },
   browser: {
     label: 'Key and certificate as text (PEM)',

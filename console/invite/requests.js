@@ -29,16 +29,7 @@
  */
 
 /** An answer that is not a success. Its message says what to do. */
-export class Refused extends Error {
-  /**
-   * @param {number} status
-   * @param {string} message
-   */
-  constructor(status, message) {
-    super(message);
-    this.status = status;
-  }
-}
+export class Refused extends Error {}
 
 /**
  * @param {string} operation The last part of the path.
@@ -54,11 +45,11 @@ async function post(operation, body) {
       credentials: 'omit',
     });
   } catch {
-    throw new Refused(0, 'No connection to the server: check the network and try again.');
+    throw new Refused('No connection to the server: check the network and try again.');
   }
   const text = await response.text();
   if (!response.ok) {
-    throw new Refused(response.status, text.trim() || `The server answered ${response.status}.`);
+    throw new Refused(text.trim() || `The server answered ${response.status}.`);
   }
   return JSON.parse(text);
 }

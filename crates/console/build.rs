@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 /// The files of the repository, seen from this crate.
 const FOLDER: &str = "../../console";
 
-/// A page with the files that it loads. Each page has a folder of its own, so that the address of the
-/// one shows no file of the other.
+/// A page with the files that it loads. Each page has a folder of its own, so that the address of
+/// the one shows no file of the other.
 struct Bundle {
     /// The beginning of the names of its constants.
     name: &'static str,

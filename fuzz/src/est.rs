@@ -1,5 +1,5 @@
-//! The bodies of EST, the certificates of its clients, and the requests of the pages of invites, with
-//! their routes behind them.
+//! The bodies of EST, the certificates of its clients, and the requests of the pages of invites,
+//! with their routes behind them.
 //!
 //! `crates/api/tests/est_bodies.rs` includes this file too. It stays outside the library, which
 //! does not need a whole certgate.

@@ -82,3 +82,16 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
     yield mount
     for path in reversed(mounted):
         subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+@pytest.fixture
+def first_start(tmp_path: Path) -> Iterator[Server]:
+    """`certgate serve` in a new directory; pages begin with it."""
+    server = Server(tmp_path / "certgate-data", init=None).start()
+    try:
+        server.adopt()
+        yield server
+        server.terminate()
+        server.ended(tells_token=True)
+    finally:
+        server.kill()

@@ -2,6 +2,7 @@
 
 import { html, nothing } from '../../vendor/lit-html.js';
 import { lifetimeSeconds } from '../issuance-rules.js';
+import { oneAtATime } from '../one-at-a-time.js';
 import { commandLine } from '../shell-words.js';
 import { text } from '../text.js';
 import { newSecret, secretBox } from '../tokens/secret.js';
@@ -72,7 +73,8 @@ export const page = {
     const begun = { view, page: null, made: null, secret: null, error: null, done: '' };
     const state = states.get(view) ?? begun;
     if (!states.has(view)) {
-      view.live.subscribe('refresh', () => void load(state), view.signal);
+      const reload = oneAtATime(() => load(state));
+      view.live.subscribe('refresh', () => void reload(), view.signal);
     }
     states.set(view, state);
     draw(state);

@@ -17,8 +17,8 @@ use crate::failure::Failure;
 /// an ending.
 const NAME_BYTES_MAX: usize = 200;
 
-/// The longest PEM file that the client reads, in bytes: in JSON, it fits into the longest body that
-/// the server accepts.
+/// The longest PEM file that the client reads, in bytes: in JSON, it fits into the longest body
+/// that the server accepts.
 const PEM_BYTES_MAX: u64 = 60 << 10;
 
 /// The largest file with certificates to adopt, in bytes: some ten thousand of them.

@@ -15,7 +15,8 @@ pub const SUMMARY_PAST_DAYS: i64 = 90;
 pub struct ZoneSummary {
     /// All certificates, by status.
     pub totals: Totals,
-    /// Those that a renewal replaced, by status. `None`: more than [`MATCHES_MAX`], and not counted.
+    /// Those that a renewal replaced, by status. `None`: more than [`MATCHES_MAX`], and not
+    /// counted.
     ///
     /// [`MATCHES_MAX`]: crate::MATCHES_MAX
     pub replaced: Option<Totals>,

@@ -166,8 +166,8 @@ impl<'a> PresentedCertificate<'a> {
     }
 
     /// Checks that the certificate may belong to a CA above these certificates: that of the client,
-    /// and of the CAs in between. Name constraints are applied to subjects only. The error continues
-    /// a sentence about the CA.
+    /// and of the CAs in between. Name constraints are applied to subjects only. The error
+    /// continues a sentence about the CA.
     pub fn check_authority(
         &self,
         client: &PresentedCertificate<'_>,
@@ -190,8 +190,8 @@ impl<'a> PresentedCertificate<'a> {
             .map_err(|error| error.to_string())
     }
 
-    /// Returns the rules of a CA with so many CAs below it. The error continues a sentence about the
-    /// CA.
+    /// Returns the rules of a CA with so many CAs below it. The error continues a sentence about
+    /// the CA.
     pub(crate) fn path_rules(&self, below: usize) -> Result<PathRules, String> {
         if self.read.path_length.is_some_and(|most| below > most) {
             return Err("there are more CAs below it than it permits".to_owned());

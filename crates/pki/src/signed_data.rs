@@ -11,8 +11,8 @@ use crate::tlv::{self, tag};
 /// Returns a message with this content, signed at this time. The chain (DER) begins with the
 /// signer's certificate. `sign` signs the octets that it gets with the key of that certificate.
 ///
-/// [`None`]: the certificate is malformed, `sign` failed, or the algorithm is Ed25519, which openssl
-/// does not verify here, or uses SHA-1.
+/// [`None`]: the certificate is malformed, `sign` failed, or the algorithm is Ed25519, which
+/// openssl does not verify here, or uses SHA-1.
 pub fn signed_data<'a>(
     content: &[u8],
     chain: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>,

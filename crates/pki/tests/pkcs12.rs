@@ -2,38 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::process::{Command, Output};
-
 use certgate_model::{AuthorityId, KeyAlgorithm, SerialNumber};
 use certgate_pki::{P12Password, P12Protection, SigningKey, pem_lines, self_sign, write_p12};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 mod judges;
+mod outside;
 
 use judges::{NOW, authority};
+use outside::run;
 
 const PASSWORD: &str = "Open-sesame-1";
 
 const MODERN: P12Protection = P12Protection::Modern { rounds: 2_048 };
-
-/// Runs a program in a folder; `None` if the machine has none.
-fn run(folder: &TempDir, line: &[&str]) -> Option<Output> {
-    let (program, arguments) = line.split_first().unwrap();
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(folder.path())
-        .output();
-    let required = std::env::var_os("CERTGATE_TEST_REQUIRE_ALL").is_some_and(|value| value == "1");
-    match output {
-        Ok(output) => Some(output),
-        Err(error) if required => panic!("{program}: {error}"),
-        Err(_) => {
-            eprintln!("skipped: the PATH has no {program}");
-            None
-        }
-    }
-}
 
 /// Runs a program that must succeed, and returns all that it says.
 fn said(folder: &TempDir, line: &[&str]) -> Option<String> {

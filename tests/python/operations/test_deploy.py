@@ -332,7 +332,7 @@ def test_the_image_has_only_what_the_program_needs() -> None:
         "FROM": "",
         "COPY": "",
         "USER": f"{USER}:{USER}",
-        "ENV": f"CERTGATE_DATA_DIR={data}",
+        "ENV": f"CERTGATE_DATA_DIR={data} SQLITE_TMPDIR={data}",
         "VOLUME": f'["{data}"]',
         "EXPOSE": " ".join(ports),
         "ENTRYPOINT": '["/usr/local/bin/certgate"]',

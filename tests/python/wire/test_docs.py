@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from kit.harness import KEYS, REPOSITORY, Server, eventually, free_port, make_csr, needs, openssl
 from kit.pages import Terminal, blocks, commands, recipes, run, written
-
-
-@pytest.fixture
-def first_start(tmp_path: Path) -> Iterator[Server]:
-    """`certgate serve` in a new directory, which is what both pages begin with."""
-    server = Server(tmp_path / "certgate-data", init=None).start()
-    try:
-        server.adopt()
-        yield server
-        server.terminate()
-        server.ended(tells_token=True)
-    finally:
-        server.kill()
 
 
 def settled(status: str) -> str:

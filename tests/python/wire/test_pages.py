@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from kit.harness import KEYS, REPOSITORY, Server, make_csr, openssl
 from kit.pages import commands, run
@@ -79,18 +76,6 @@ def test_each_block_is_executed_or_named() -> None:
         assert len(scripts) == count + len(named), f"{page}: run or name each block of commands"
         if test:
             assert page.removeprefix("docs/") in (Path(__file__).parents[1] / test).read_text()
-
-
-@pytest.fixture
-def first_start(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "certgate-data", init=None).start()
-    try:
-        server.adopt()
-        yield server
-        server.terminate()
-        server.ended(tells_token=True)
-    finally:
-        server.kill()
 
 
 def test_the_audit_log(first_start: Server) -> None:

@@ -1,5 +1,5 @@
-//! Prints the table of all figures, and writes docs/performance/figures.md and the generated part of
-//! docs/performance.md.
+//! Prints the table of all figures, and writes docs/performance/figures.md and the generated part
+//! of docs/performance.md.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

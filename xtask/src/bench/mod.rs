@@ -1,5 +1,5 @@
-//! `cargo xtask bench` measures the build of the `dist` profile, and prints a table and plots of the
-//! figures.
+//! `cargo xtask bench` measures the build of the `dist` profile, and prints a table and plots of
+//! the figures.
 //!
 //! Most figures also stand as a ratio to another figure of the same run.
 
@@ -55,7 +55,8 @@ use self::run::{CLUSTER, Run};
 /// The profile of Cargo.toml whose programs are measured and published.
 const PROFILE: &str = "dist";
 
-/// Builds everything with [`PROFILE`] and measures it. With `--plot`, draws earlier figures instead.
+/// Builds everything with [`PROFILE`] and measures it. With `--plot`, draws earlier figures
+/// instead.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     if arguments.attack {
         return attack::run();

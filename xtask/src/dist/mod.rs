@@ -33,7 +33,8 @@ pub struct Arguments {
     check: bool,
 }
 
-/// Writes the package, the archive, the static executable, the list of components and the checksums.
+/// Writes the package, the archive, the static executable, the list of components and the
+/// checksums.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let workspace = Workspace::find();
     let release = Release::find(&workspace)?;

@@ -65,8 +65,8 @@ pub fn of(workspace: &Workspace, release: &Release) -> Result<String> {
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
-/// Returns the package URLs of the crates that cargo builds for certgate. The metadata have those of
-/// every feature that a member of the workspace needs.
+/// Returns the package URLs of the crates that cargo builds for certgate. The metadata have those
+/// of every feature that a member of the workspace needs.
 fn built(workspace: &Workspace, platform: &str) -> Result<BTreeSet<String>> {
     let arguments = ["tree", "--locked", "--package=certgate", "--edges=normal"];
     let mut command = workspace.cargo(&arguments);

@@ -1,5 +1,5 @@
-//! What the suites of a run said about failed tests. The end of a run repeats it: the output of
-//! suites that run at the same time is mixed, and often only its end is kept.
+//! Failures, repeated at the end of a run: the output of suites that run at the same time is mixed,
+//! and often only its end is kept.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -143,7 +143,8 @@ impl Session {
         })
     }
 
-    /// Prints the failures, the table of the steps, and the line with the sums. Fails if a step has failed.
+    /// Prints the failures, the table of the steps, and the line with the sums. Fails if a step has
+    /// failed.
     pub fn finish(self) -> ExitCode {
         let mut total = Tally::default();
         failures::print();

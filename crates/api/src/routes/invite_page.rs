@@ -1,6 +1,6 @@
 //! The requests of the page behind the link of an invite. Only a POST with the secret reads or uses
-//! an invite: programs of chats open links to show a preview. Refusals are plain text, which the page
-//! shows.
+//! an invite: programs of chats open links to show a preview. Refusals are plain text, which the
+//! page shows.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -78,7 +78,8 @@ impl Stage {
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Prints and runs a command, and prints its output, which `> FILE` at the end writes to a file.
+    /// Prints and runs a command, and prints its output, which `> FILE` at the end writes to a
+    /// file.
     pub async fn run(&mut self, line: &str) -> anyhow::Result<()> {
         self.command(line)?;
         let (words, file) = match line.split_once(" > ") {
