@@ -1,6 +1,10 @@
-//! The lines of the log about changes: one for each entry of the audit log, after its commit.
+//! The lines of the log about changes: one for each entry of the audit log, after its commit. A
+//! thread of their own writes them: the writer of the store does not wait for the log.
 
+use std::io;
 use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 
 use certgate_model::{AuditEntry, Hex, lock};
 
@@ -50,8 +54,44 @@ impl Uncommitted {
     }
 }
 
-/// Writes a line for each committed entry.
-pub(crate) fn log(entries: &[AuditEntry]) {
+/// The thread that writes the lines. `Drop` waits until it has written them.
+pub(crate) struct ChangeLog {
+    to_thread: Option<Sender<Vec<AuditEntry>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ChangeLog {
+    /// Starts the thread.
+    pub(crate) fn start() -> io::Result<Self> {
+        let (to_thread, entries) = channel::<Vec<AuditEntry>>();
+        let thread = std::thread::Builder::new()
+            .name("change-log".into())
+            .spawn(move || entries.iter().for_each(|entries| write(&entries)))?;
+        Ok(Self {
+            to_thread: Some(to_thread),
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands over committed entries.
+    pub(crate) fn push(&self, entries: Vec<AuditEntry>) {
+        if let Some(to_thread) = self.to_thread.as_ref().filter(|_| !entries.is_empty()) {
+            // The thread ends only with this.
+            let _ = to_thread.send(entries);
+        }
+    }
+}
+
+impl Drop for ChangeLog {
+    fn drop(&mut self) {
+        self.to_thread = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write(entries: &[AuditEntry]) {
     for entry in entries {
         let object = (entry.resource_type.name(), Hex(&entry.resource));
         tracing::info!(

@@ -421,7 +421,8 @@ pub trait ReadCertificates: Send + Sync {
     /// Returns the number of a zone's certificates in each status.
     async fn totals(&self, zone: ZoneId) -> Result<Totals, StoreError>;
     /// Returns the summary of a zone, all of one instant, with `today` in days since the Unix
-    /// epoch; `None` if the zone does not exist. It reads counters only.
+    /// epoch; `None` if the zone does not exist. It reads counters, and replaced certificates up to
+    /// the most that a search counts.
     async fn summary(&self, zone: ZoneId, today: i64) -> Result<Option<ZoneSummary>, StoreError>;
     /// Returns the summary of all zones, with the certificates that expire within `days`. It reads
     /// counters only.

@@ -49,7 +49,7 @@ use super::connect::Address;
 use super::db::{Committed, PostgresDb};
 use super::error::Trouble;
 use crate::StoreError;
-use crate::change_log;
+use crate::change_log::ChangeLog;
 use crate::db::{Db as _, Transaction as _, values};
 use crate::error::corrupt;
 use crate::fault::{FaultPoint, fault_point};
@@ -98,6 +98,7 @@ impl Writer {
             .build()
             .map_err(failed)?;
         let worker = Worker {
+            changes: ChangeLog::start().map_err(failed)?,
             address,
             layout,
             queue: Worked(Arc::clone(&queue)),
@@ -169,6 +170,7 @@ enum Outcome {
 }
 
 struct Worker {
+    changes: ChangeLog,
     address: Address,
     layout: Layout,
     queue: Worked<Write<PostgresDb>>,
@@ -253,7 +255,7 @@ impl Worker {
             }
         }
         writes::answer(batch);
-        change_log::log(&std::mem::take(&mut self.entries));
+        self.changes.push(std::mem::take(&mut self.entries));
         fault_point(FaultPoint::Answered);
     }
 

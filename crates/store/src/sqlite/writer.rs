@@ -26,7 +26,7 @@ use super::db::SqliteDb;
 use super::journal::Journal;
 use super::open::BUSY_TIMEOUT;
 use crate::StoreError;
-use crate::change_log;
+use crate::change_log::ChangeLog;
 use crate::db::now;
 use crate::fault::{FaultPoint, fault_point};
 use crate::queue::{Queue, Worked};
@@ -73,7 +73,11 @@ impl Writer {
         let queue = Arc::new(Queue::new(queue.max(1)));
         let counts = Arc::new(Counts::default());
         let journal = SharedJournal::default();
+        let failed = |error: std::io::Error| {
+            StoreError::Unavailable(format!("cannot start the writing thread: {error}"))
+        };
         let worker = Worker {
+            changes: ChangeLog::start().map_err(failed)?,
             db,
             queue: Worked(Arc::clone(&queue)),
             batch_max: batch.max(1),
@@ -86,9 +90,7 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || worker.run())
-            .map_err(|error| {
-                StoreError::Unavailable(format!("cannot start the writing thread: {error}"))
-            })?;
+            .map_err(failed)?;
         Ok(Self {
             queue,
             thread: Mutex::new(Some(thread)),
@@ -157,6 +159,7 @@ struct Gathering {
 }
 
 struct Worker {
+    changes: ChangeLog,
     db: SqliteDb,
     queue: Worked<Write<SqliteDb>>,
     batch_max: usize,
@@ -228,7 +231,7 @@ impl Worker {
         match outcome {
             Ok(entries) => {
                 self.answer(batch);
-                change_log::log(&entries);
+                self.changes.push(entries);
             }
             Err(error) => {
                 let reason = error.into_detail();
