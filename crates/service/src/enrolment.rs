@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountAuthority, Actor, AuthorityState, By, CertificateId, CertificateRecord, EnrolmentRules,
-    SECONDS_PER_DAY, SerialNumber, Status, StoredRules, ZoneId, ZoneRecord,
+    AccountAuthority, Actor, AuthorityId, AuthorityState, By, CertificateId, CertificateRecord,
+    EnrolmentRules, SECONDS_PER_DAY, SerialNumber, Status, StoredRules, ZoneId, ZoneRecord,
 };
 use certgate_pki::{AdoptError, pem_lines, read_adopted, sha256, stored_certificates};
 use certgate_store::{Basis, Renewal, RenewalRefused};
@@ -66,10 +66,19 @@ impl Enrolment {
     pub async fn authorities(&self, zone: &ZoneRecord) -> Result<Vec<Vec<u8>>, EnrolError> {
         let active = self.issuers.active(zone.account).await?;
         let active = active.ok_or(EnrolError::NoZone)?.authority.id;
+        self.authorities_from(zone, active).await
+    }
+
+    /// Returns the same with this CA first, which may be retired.
+    pub async fn authorities_from(
+        &self,
+        zone: &ZoneRecord,
+        first: AuthorityId,
+    ) -> Result<Vec<Vec<u8>>, EnrolError> {
         let store = &self.environment.store;
         let mut all = store.managed_authorities(zone.account).await?;
-        all.retain(|ca| ca.state != AuthorityState::Retired);
-        all.sort_by_key(|ca| ca.record.id != active);
+        all.retain(|ca| ca.state != AuthorityState::Retired || ca.record.id == first);
+        all.sort_by_key(|ca| ca.record.id != first);
         Ok(all
             .into_iter()
             .map(|ca| ca.record.certificate_der)
@@ -268,26 +277,29 @@ pub(crate) async fn issued_for_key(
     ids: &[CertificateId],
     csr: &str,
 ) -> Result<Option<Issued>, EnrolError> {
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let key = issuing.read(zone.account, csr).await?.ski();
     let store = &issuing.environment.store;
-    let mut key = None;
-    for id in ids {
-        let issued = store.certificate(zone.id, *id).await?;
-        let Some(issued) = issued.filter(|one| !is_revoked(one.status)) else {
-            continue;
+    let mut left = ids;
+    loop {
+        // A part of the octets that one read returns: at least one certificate, unless none is left.
+        let part = store.certificates_by_ids(zone.id, left.to_vec()).await?;
+        let Some(last) = part.last().map(|one| one.id) else {
+            return Ok(None);
         };
-        let known = match key {
-            Some(known) => known,
-            None => issuing.read(zone.account, csr).await?.ski(),
-        };
-        if known == issued.ski {
+        let mut part = part.into_iter();
+        let found = part.find(|one| !is_revoked(one.status) && one.ski == key);
+        if let Some(found) = found {
             return Ok(Some(Issued {
-                certificate: Arc::new(issued),
+                certificate: Arc::new(found),
                 remarks: CsrRemarks::default(),
             }));
         }
-        key = Some(known);
+        let read = left.iter().position(|id| *id == last);
+        left = &left[read.map_or(left.len(), |at| at + 1)..];
     }
-    Ok(None)
 }
 
 fn is_revoked(status: Status) -> bool {

@@ -11,8 +11,9 @@ pub const GUESSES_PER_ADDRESS_MAX: u32 = 30;
 /// The time for which wrong secrets are counted, in seconds: ten minutes.
 const WINDOW_SECONDS: i64 = 600;
 
-/// Maximum number of addresses whose wrong secrets are counted. Beyond it, all further addresses
-/// count as one.
+/// Maximum number of addresses whose wrong secrets are counted. Further ones are not counted, so
+/// that a flood from many addresses does not refuse other people. Ten wrong secrets lock an invite
+/// from any address.
 const ADDRESSES_MAX: usize = 10_000;
 
 /// Counts the wrong secrets of each address in the current ten minutes of the clock.
@@ -31,7 +32,7 @@ impl Guesses {
     pub(crate) fn refused(&self, from: Option<IpAddr>, now: Timestamp) -> Option<u32> {
         let guard = lock(&self.window);
         let (begin, counts) = &*guard;
-        let is_counted = counts.get(&counted(from, counts))? >= &GUESSES_PER_ADDRESS_MAX;
+        let is_counted = counts.get(&network(from))? >= &GUESSES_PER_ADDRESS_MAX;
         let end = begin.plus_seconds(WINDOW_SECONDS);
         (is_counted && (*begin..end).contains(&now)).then(|| {
             let left = now.until(end).duration();
@@ -47,27 +48,25 @@ impl Guesses {
             *begin = now;
             counts.clear();
         }
-        let address = counted(from, counts);
-        let count = counts.entry(address).or_default();
-        *count = count.saturating_add(1);
+        let address = network(from);
+        if counts.len() < ADDRESSES_MAX || counts.contains_key(&address) {
+            let count = counts.entry(address).or_default();
+            *count = count.saturating_add(1);
+        }
     }
 }
 
 /// Returns the address under which a client is counted: that of its network of 64 bits for IPv6,
 /// because a client can use any address there.
-fn counted(from: Option<IpAddr>, counts: &HashMap<IpAddr, u32>) -> IpAddr {
-    const OTHERS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
-    let address = match from.map(|address| address.to_canonical()) {
-        None => OTHERS,
+fn network(from: Option<IpAddr>) -> IpAddr {
+    const UNKNOWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+    match from.map(|address| address.to_canonical()) {
+        None => UNKNOWN,
         Some(IpAddr::V6(address)) => {
             let [a, b, c, d, ..] = address.segments();
             IpAddr::from([a, b, c, d, 0, 0, 0, 0])
         }
         Some(address) => address,
-    };
-    match counts.len() < ADDRESSES_MAX || counts.contains_key(&address) {
-        true => address,
-        false => OTHERS,
     }
 }
 
@@ -101,7 +100,12 @@ mod tests {
         for n in 0..20_000_u32 {
             guesses.note(Some(IpAddr::from(n.to_be_bytes())), now);
         }
+        let stranger = Some(IpAddr::from([192, 0, 2, 1]));
+        for _ in 0..=GUESSES_PER_ADDRESS_MAX {
+            guesses.note(stranger, now);
+        }
+        assert_eq!(guesses.refused(stranger, now), None);
         let (_, counts) = &*lock(&guesses.window);
-        assert!(counts.len() <= ADDRESSES_MAX + 1);
+        assert_eq!(counts.len(), ADDRESSES_MAX);
     }
 }

@@ -161,15 +161,16 @@ impl InviteFiles {
         };
         let made = threads.run(made).await?;
         let (key, csr) = made.map_err(Fault::Internal)?;
+        let password = GeneratedSecret::file_password(&*self.environment.random);
+        let secret = P12Password::new(Zeroizing::new(password.expose().to_owned()));
+        let secret = secret.map_err(|error| Fault::Internal(error.to_string()))?;
 
         // 2. The certificate.
         let issued = self.invites.redeem(presented, Some(zone.id), csr).await?;
 
         // 3. The file.
-        let authorities = self.enrolment.authorities(&zone).await?;
-        let password = GeneratedSecret::file_password(&*self.environment.random);
-        let secret = P12Password::new(Zeroizing::new(password.expose().to_owned()));
-        let secret = secret.map_err(|error| Fault::Internal(error.to_string()))?;
+        let signed_by = issued.certificate.authority.id;
+        let authorities = self.enrolment.authorities_from(&zone, signed_by).await?;
         let now = self.environment.now();
         let title = invite.name.clone();
         let write = move || {
@@ -260,7 +261,7 @@ impl Content<'_> {
             FileForm::Legacy | FileForm::Profile => P12Protection::Legacy,
         };
         let own = std::iter::once(self.certificate);
-        // The active CA, which has just signed, is the first.
+        // The CA that signed is the first.
         let chain = own.chain(self.authorities.iter().take(1).map(Vec::as_slice));
         let pkcs12 = write_p12(self.name, &key.to_pkcs8_der(), chain, password, protection);
         let pkcs12 = pkcs12.map_err(|error: P12Error| error.to_string())?;

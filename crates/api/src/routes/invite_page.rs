@@ -17,7 +17,7 @@ use certgate_wire::{
     CertifyInvited, DeviceName, InviteEnrolment, InviteFileForm, InviteFileMade, InviteStateName,
     InvitedCertificate, MakeInviteFile, OpenInvite, OpenedInvite, Time,
 };
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -59,7 +59,6 @@ pub(crate) async fn open(
         .enrol_url
         .as_deref()
         .zip((parts.enrolment_fingerprint)());
-    let left = u64::from(invite.uses_max).saturating_sub(invite.certificates.len() as u64);
     json(&OpenedInvite {
         name: (&invite.name).into(),
         device: DeviceName(invite.device),
@@ -68,7 +67,7 @@ pub(crate) async fn open(
         invited_by: creator(&api, invite.created_by).await?,
         state: InviteStateName(invite.state(api.clock.now())),
         expires_on: Time(invite.expires_on),
-        uses_left: u32::try_from(left).unwrap_or(u32::MAX),
+        uses_left: invite.uses_max.saturating_sub(invite.uses),
         key_type: key_for_devices(&zone).0.to_string(),
         enrol: enrolled.map(|(url, fingerprint)| InviteEnrolment {
             est: format!("{url}/.well-known/est/{}", zone.name),
@@ -91,7 +90,9 @@ pub(crate) async fn certificate(
     let invites = &api.service.invites;
     let (_, zone) = invites.open(presented).await?;
     let issued = invites.redeem(presented, None, csr).await?;
-    let authorities = api.service.enrolment.authorities(&zone).await?;
+    let signer = issued.certificate.authority.id;
+    let enrolment = &api.service.enrolment;
+    let authorities = enrolment.authorities_from(&zone, signer).await?;
     let chain = authorities.iter().take(1).map(|der| pem(der));
     json(&InvitedCertificate {
         certificate: pem(&issued.certificate.der),
@@ -124,11 +125,18 @@ pub(crate) async fn file(
     })
 }
 
-/// Returns a file that was made.
+/// Returns a file that was made. A HEAD request, which programs of chats send, takes no download.
 pub(crate) async fn download(
     State(api): State<Api>,
+    method: Method,
     Path((token, _)): Path<(String, String)>,
 ) -> Result<Response, Refused> {
+    if method == Method::HEAD {
+        return Err(Refused::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "use GET: a download is counted",
+        ));
+    }
     let file = api.service.invite_files.take(&token);
     let InviteFile { form, name, octets } = file.ok_or_else(|| {
         let text = "this file was downloaded before, or its time is over: its key does not exist \
