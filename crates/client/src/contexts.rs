@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::DirBuilder;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::durable::{Existing, write_file};
 use crate::failure::Failure;
+use crate::files;
 
 /// The directory below the user's configuration, and the file in it.
 const FILE: &str = "certgate/contexts.toml";
@@ -81,12 +82,11 @@ impl Contexts {
             ))
             .hint(format!("chmod 600 {shown}, and replace the tokens")));
         }
-        let mut text = String::new();
-        file.take(FILE_BYTES_MAX)
-            .read_to_string(&mut text)
-            .map_err(|error| failed(&error))?;
+        let text = files::read_at_most(file, FILE_BYTES_MAX).map_err(|error| failed(&error))?;
+        let text =
+            std::str::from_utf8(&text).map_err(|_| failed(&ErrorKind::InvalidData.into()))?;
         // The parser's whole error quotes the line, which may be the one with a token.
-        toml::from_str(&text).map_err(|error: toml::de::Error| {
+        toml::from_str(text).map_err(|error: toml::de::Error| {
             Failure::usage(format!("{shown} is malformed: {}", error.message()))
                 .hint("correct it, or remove it and log in again")
         })

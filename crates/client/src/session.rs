@@ -1,5 +1,6 @@
 //! The server, the token, the zone and the account of a command: flags win over the environment,
-//! the environment over the local data directory, and that over the context of `certgate login`.
+//! the environment over the local data directory, and that over the context of `certgate login`. A
+//! flag that names a context wins over all that the environment says of a server.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -57,6 +58,8 @@ pub struct Session {
     profile: Option<LocalProfile>,
     /// The zone that the environment names, or the context.
     default_zone: Option<String>,
+    /// The PEM file with the CAs to trust that a flag, the environment or the context names.
+    authorities: Option<PathBuf>,
 }
 
 /// The connection of a process that follows an account.
@@ -81,8 +84,6 @@ pub fn connection(
     context: &Context<'_>,
 ) -> Result<Connection, Failure> {
     let session = Session::open(arguments, context, &mut screen_of(arguments))?;
-    let authorities = context.environment.variable(environment::API_CA);
-    let authorities = authorities.map(PathBuf::from);
     // Standard input has the token once.
     let file = arguments.token_file.clone();
     Ok(Connection {
@@ -90,7 +91,7 @@ pub fn connection(
         api: session.api.base().to_owned(),
         token: session.api.token().value(),
         token_file: file.filter(|file| file.as_os_str() != "-"),
-        authorities: arguments.api_ca.clone().or(authorities),
+        authorities: session.authorities,
     })
 }
 
@@ -122,16 +123,25 @@ impl Session {
             profile,
             login,
         } = Local::read(arguments, context)?;
-        let named = arguments
-            .api
-            .as_deref()
-            .or_else(|| environment.variable(environment::API));
+        let variable = |name| match arguments.context {
+            Some(_) => None,
+            None => environment.variable(name),
+        };
+        let named = arguments.api.as_deref();
+        let named = named.or_else(|| variable(environment::API));
         // A stored token goes to its own server and to no other.
         let is_of = |api: &str| {
             named.is_none_or(|named| named.trim_end_matches('/') == api.trim_end_matches('/'))
         };
         let profile = profile.filter(|profile| is_of(&profile.api));
+        let (name, login) = (login.as_ref().map(|(name, _)| name.clone()), login);
         let login = login.filter(|(_, login)| is_of(&login.api));
+        if let (Some(name), None, Some(_)) = (name, &login, &arguments.context) {
+            return Err(Failure::usage(format!(
+                "--api names another server than the context {name:?}"
+            ))
+            .hint("leave out --api or --context"));
+        }
         let stored = profile.as_ref().map(|profile| profile.api.as_str());
         let stored = stored.or(login.as_ref().map(|(_, login)| login.api.as_str()));
         let Some(address) = named.or(stored) else {
@@ -147,13 +157,13 @@ impl Session {
         http::check_address(address)?;
         let (token, source) = token(
             arguments,
-            environment,
+            variable(environment::TOKEN),
             profile.as_ref(),
             login.as_ref(),
             &directory,
             address,
         )?;
-        let authorities = environment.variable(environment::API_CA).map(Path::new);
+        let authorities = variable(environment::API_CA).map(Path::new);
         let authorities = arguments.api_ca.as_deref().or(authorities);
         let own = profile
             .as_ref()
@@ -161,7 +171,8 @@ impl Session {
         let of_login = login
             .as_ref()
             .and_then(|(_, login)| login.api_ca.as_deref());
-        let trusted = match (authorities.or(of_login), own) {
+        let authorities = authorities.or(of_login);
+        let trusted = match (authorities, own) {
             (Some(file), _) => Trusted::File(file),
             (None, Some(file)) => Trusted::Local(file),
             (None, None) => Trusted::System,
@@ -171,8 +182,9 @@ impl Session {
             screen
                 .say("warning: the token crosses the network in clear text; use an https address");
         }
-        let default_zone = environment.variable(environment::ZONE).map(str::to_owned);
+        let default_zone = variable(environment::ZONE).map(str::to_owned);
         Ok(Self {
+            authorities: authorities.map(Path::to_owned),
             api,
             profile,
             default_zone: default_zone.or(login.and_then(|(_, login)| login.zone)),
@@ -196,6 +208,7 @@ impl Session {
             api,
             profile: None,
             default_zone: None,
+            authorities: None,
         }
     }
 
@@ -368,7 +381,7 @@ impl Local {
 /// Returns the token and its source.
 fn token(
     arguments: &ClientArgs,
-    environment: &Environment,
+    of_environment: Option<&str>,
     profile: Option<&LocalProfile>,
     login: Option<&(String, ServerContext)>,
     directory: &str,
@@ -384,7 +397,7 @@ fn token(
     if let Some(Secret(token)) = &arguments.token {
         return Ok((Token::new(token)?, "--token".to_owned()));
     }
-    if let Some(token) = environment.variable(environment::TOKEN) {
+    if let Some(token) = of_environment {
         let source = format!("environment {}", environment::TOKEN);
         return Ok((Token::new(token)?, source));
     }

@@ -528,6 +528,16 @@ fn a_login_stores_the_token_and_a_logout_removes_it() {
     assert_eq!(run(&format!("{login} --name prod"), &token).0, 0);
     assert_eq!(run(&format!("context use {name}"), "").0, 0);
     assert_eq!(run("cert list --context prod", "").0, 0);
+    // A context that a flag names wins over all that the environment says of a server.
+    let mut command = certgate(elsewhere.path());
+    command
+        .args(["cert", "list", "--context", "prod"])
+        .env("XDG_CONFIG_HOME", elsewhere.path().join("config"))
+        .env("CERTGATE_API", "http://127.0.0.1:1")
+        .env("CERTGATE_TOKEN", "wrong");
+    assert!(command.output().unwrap().status.success());
+    let (status, told) = run("cert list --context prod --api http://127.0.0.1:1", "");
+    assert!(status == 2 && told.contains("another server"), "{told}");
 
     assert_eq!(run("logout", "").0, 0);
     assert_eq!(run("cert list", "").0, 2);
@@ -539,6 +549,23 @@ fn a_login_stores_the_token_and_a_logout_removes_it() {
             .unwrap()
             .contains(token.trim())
     );
+}
+
+#[test]
+fn doctor_shows_what_it_found_before_a_refusal() {
+    let server = Server::start();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let output = certgate(elsewhere.path())
+        .arg("doctor")
+        .env("CERTGATE_API", &server.api)
+        .env("CERTGATE_TOKEN", "wrong")
+        .output()
+        .unwrap();
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for item in ["is ready", "both clocks agree", "account", "disk"] {
+        assert!(told.contains(item), "{item}: {told}");
+    }
 }
 
 #[test]

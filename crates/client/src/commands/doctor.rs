@@ -11,7 +11,7 @@ use super::managed::{self, ManagedCa};
 use super::status::{Colour, Item, finish, instant, metric, permitted};
 use crate::failure::Failure;
 use crate::http::is_loopback;
-use crate::output::{Screen, printable, relative};
+use crate::output::{Screen, printable, relative, wall_clock};
 use crate::session::Session;
 
 /// The differences of clocks, in seconds, from which on a user must act: certificates are valid
@@ -53,15 +53,24 @@ pub fn run(
 ) -> Result<(), Failure> {
     let now = screen.now();
     let working = screen.working("looking at the server");
-    let mut items = vec![server(session)];
+    let (ready, date) = server(session);
+    let is_ready = ready.status == Colour::Green;
+    let mut items = vec![ready];
     // Without a server, only this machine is left.
-    if items.iter().all(|item| item.status == Colour::Green) {
-        items.push(clock(session, now));
+    if is_ready {
+        // The answer is a moment old.
+        items.push(clock(date, wall_clock()));
         let metrics = session.api.text("/metrics").unwrap_or_default();
         items.extend(of_metrics(&metrics, now));
-        let account = session.account(account)?;
-        items.extend(authorities(session, &account, now)?);
-        items.push(enforcement(session, &account)?);
+        match session.account(account) {
+            Ok(account) => {
+                let cas = authorities(session, &account, now);
+                items.extend(cas.unwrap_or_else(|failure| vec![failed("CAs", failure)]));
+                let points = enforcement(session, &account);
+                items.push(points.unwrap_or_else(|failure| failed("enforcement", failure)));
+            }
+            Err(failure) => items.push(failed("account", failure)),
+        }
     }
     items.push(match directory {
         Some(directory) => disk(directory),
@@ -111,30 +120,35 @@ fn print(items: &[Item], screen: &mut Screen) -> Result<(), Failure> {
     finish(status)
 }
 
-fn server(session: &Session) -> Item {
+/// A request that failed. The other items are shown all the same.
+fn failed(item: &'static str, failure: Failure) -> Item {
+    let (problem, hint) = failure.parts();
+    Item::problem(item, problem, hint)
+}
+
+/// Returns the state of the server, and the date of its answer.
+fn server(session: &Session) -> (Item, Option<Timestamp>) {
     let base = session.api.base();
     match session.api.look(&format!("{base}/readyz"), None) {
-        Ok(seen) if seen.status == 200 => Item::good("server", format!("{base} is ready")),
+        Ok(seen) if seen.status == 200 => {
+            (Item::good("server", format!("{base} is ready")), seen.date)
+        }
         Ok(seen) => {
             let reason = String::from_utf8_lossy(&seen.body);
             let reason = printable(reason.lines().next().unwrap_or_default());
-            Item::problem(
+            let problem = Item::problem(
                 "server",
                 format!("{base} is not ready: {reason}"),
                 "look at the log of the server: journalctl -u certgate",
-            )
+            );
+            (problem, seen.date)
         }
-        Err(failure) => {
-            let (problem, hint) = failure.parts();
-            Item::problem("server", problem, hint)
-        }
+        Err(failure) => (failed("server", failure), None),
     }
 }
 
-fn clock(session: &Session, now: Timestamp) -> Item {
-    let base = session.api.base();
-    let seen = session.api.look(&format!("{base}/healthz"), None).ok();
-    match seen.and_then(|seen| seen.date) {
+fn clock(date: Option<Timestamp>, now: Timestamp) -> Item {
+    match date {
         Some(date) => clock_of(date, now),
         None => Item::warning(
             "clock",

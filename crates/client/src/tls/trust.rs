@@ -1,7 +1,6 @@
 //! Trust in a server: a fingerprint, its certificate, or CAs.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -18,6 +17,7 @@ use rustls::{
 
 use crate::arguments::Fingerprint;
 use crate::failure::Failure;
+use crate::files;
 
 /// The largest file of certificates, in bytes: some hundred CAs.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -91,12 +91,9 @@ fn system_roots() -> (RootCertStore, String) {
 }
 
 fn certificates_in(path: &Path) -> std::io::Result<Vec<CertificateDer<'static>>> {
-    let mut pem = Vec::new();
-    File::open(path)?
-        .take(FILE_BYTES_MAX)
-        .read_to_end(&mut pem)?;
-    let found = CertificateDer::pem_slice_iter(&pem);
-    Ok(found.filter_map(Result::ok).collect())
+    let pem = files::read_at_most(File::open(path)?, FILE_BYTES_MAX)?;
+    let found: Result<_, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    found.map_err(std::io::Error::other)
 }
 
 /// The last server certificate that a connection did not accept.
