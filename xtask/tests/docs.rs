@@ -187,10 +187,10 @@ fn each_alert_has_an_entry() {
 fn each_limit_can_be_understood_alone() {
     let pages = limits::pages(&sources::product().unwrap());
     let rows = pages.iter().flat_map(|(_, text)| text.lines());
-    let rows = rows.filter(|line| line.starts_with("| "));
+    let rows = rows.filter(|line| line.starts_with("- "));
     let unclear = |row: &&str| {
         let has_open_bracket = row.matches('(').count() != row.matches(')').count();
-        let (meaning, value) = row.trim_end_matches(" |").rsplit_once(" | ").unwrap();
+        let (meaning, value) = row.rsplit_once(": ").unwrap();
         let refers = ["The same", "these", "those", "the thread"];
         has_open_bracket
             || value.starts_with('`')
@@ -204,7 +204,7 @@ fn each_limit_can_be_understood_alone() {
 }
 
 #[test]
-fn the_table_of_limits_is_that_of_the_code() {
+fn the_list_of_limits_is_that_of_the_code() {
     let pages = pages();
     let expected = limits::pages(&sources::product().unwrap());
     for (path, text) in &expected {
@@ -212,9 +212,9 @@ fn the_table_of_limits_is_that_of_the_code() {
     }
     // A limit of each crate, a product, a shift, and a value of several lines.
     for row in [
-        "| Longest accepted request, in bytes of PEM | 16,384 |",
-        "| Largest prime that an RSA modulus is divided by | 65,536 |",
-        "| Open connections of a listener of `authz` | 10,000 |",
+        "- Longest accepted request, in bytes of PEM: 16,384",
+        "- Largest prime that an RSA modulus is divided by: 65,536",
+        "- Open connections of a listener of `authz`: 10,000",
     ] {
         let mut lines = expected.iter().flat_map(|(_, text)| text.lines());
         assert!(lines.any(|line| line == row), "{row}");

@@ -2,6 +2,7 @@
 //! or `_TIMEOUT`.
 //!
 //! The first sentence of a constant's comment is its meaning, so that each limit has one place.
+//! Limits of help pages and of the demo are left out: they limit no input.
 
 use std::fmt::Write as _;
 
@@ -24,8 +25,11 @@ const ENFORCEMENT: [(&str, &str); 1] = [("enforcement", "All limits")];
 /// Limits of this name only shorten what a message shows.
 const SHOWN: &str = "SHOWN_";
 
-/// Widest cell of a meaning: a row has at most 100 columns.
-const CELL_CHARACTERS_MAX: usize = 80;
+/// Widest meaning: a line has at most 100 columns.
+const MEANING_CHARACTERS_MAX: usize = 86;
+
+/// Folders whose limits only shape what the program itself prints.
+const PRINTED: [&str; 2] = ["/src/cli/", "/src/demo/"];
 
 /// A limit.
 struct Limit {
@@ -33,7 +37,7 @@ struct Limit {
     value: String,
 }
 
-/// Returns the pages with the tables of every limit: their paths and texts.
+/// Returns the pages with the lists of every limit: their paths and texts.
 pub fn pages(product: &[Product]) -> [(&'static str, String); 3] {
     [
         ("docs/limits.md", SERVER_HEAD, &CRATES[..]),
@@ -46,26 +50,22 @@ pub fn pages(product: &[Product]) -> [(&'static str, String); 3] {
 const SERVER_HEAD: &str = "\
 # Limits
 
-`cargo xtask docs` writes this page from the constants in the code whose names end with `_MAX`,
-`_MIN` or `_TIMEOUT`. [security.md](security.md) says what they protect. Limits that you can change
-are in [configuration.md](configuration.md). [The database](limits-database.md) and
-[enforcement points](limits-enforcement.md) have their own.
+Limits that you can change are in [configuration.md](configuration.md).
+[The database](limits-database.md) and [enforcement points](limits-enforcement.md) have their own
+pages. `cargo xtask docs` writes them.
 ";
 
 const DATABASE_HEAD: &str = "\
 # Limits of the database
 
-`cargo xtask docs` writes this page from the constants in the code that reads and writes SQLite and
-PostgreSQL. [postgresql.md](postgresql.md#when-the-database-fails) says what happens when the
-database fails.
+[postgresql.md](postgresql.md#when-the-database-fails) says what happens when the database fails.
 ";
 
 const ENFORCEMENT_HEAD: &str = "\
 # Limits of enforcement points
 
-`cargo xtask docs` writes this page from the constants in the code of `certgate follow`, `certgate
-authz` and `certgate gateway`. A question is what a proxy asks `authz`; the server is `certgate
-serve`. Limits that you can change are those of [the gateway](gateway.md#limits).
+A question is what a proxy asks `authz`; the server is `certgate serve`. Limits that you can change
+are those of [the gateway](gateway.md#limits).
 ";
 
 fn page(product: &[Product], head: &str, crates: &[(&str, &str)]) -> String {
@@ -73,7 +73,7 @@ fn page(product: &[Product], head: &str, crates: &[(&str, &str)]) -> String {
     for &(name, title) in crates {
         let mut limits: Vec<_> = product
             .iter()
-            .filter(|file| file.crate_name() == name)
+            .filter(|file| file.crate_name() == name && !is_printed(file))
             .flat_map(limits_of)
             .collect();
         limits.sort_by(|one, other| one.meaning.cmp(&other.meaning));
@@ -81,12 +81,18 @@ fn page(product: &[Product], head: &str, crates: &[(&str, &str)]) -> String {
             continue;
         }
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n## {title}\n\n| limit | value |\n|---|---|\n");
+        let _ = write!(text, "\n## {title}\n\n");
         for Limit { meaning, value } in limits {
-            let _ = writeln!(text, "| {meaning} | {value} |");
+            let _ = writeln!(text, "- {meaning}: {value}");
         }
     }
     text
+}
+
+fn is_printed(file: &Product) -> bool {
+    PRINTED
+        .iter()
+        .any(|folder| file.source.path.contains(folder))
 }
 
 fn limits_of(file: &Product) -> Vec<Limit> {
@@ -178,18 +184,22 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// Returns the first sentence of a comment, up to its first colon or full stop, as one cell. A
-/// longer one ends at a comma or a word.
+/// Returns the first sentence of a comment, up to its first colon or full stop, without an article
+/// at its beginning. A longer one ends at a comma or a word.
 fn meaning(comment: &str) -> String {
     let comment = comment.trim();
     let ends = [". ", ": ", "; "];
     let end = ends.iter().filter_map(|mark| comment.find(mark)).min();
     let sentence = end.map_or(comment, |end| &comment[..end]);
     let sentence = sentence.trim_end_matches('.').replace(['[', ']'], "");
-    let mut cell = sentence.replace('|', "\\|");
-    while cell.chars().count() > CELL_CHARACTERS_MAX {
-        let end = cell.rfind(", ").or_else(|| cell.rfind(' '));
-        cell.truncate(end.unwrap_or_default());
+    let sentence = sentence.replacen("Maximum number of ", "Most ", 1);
+    let mut line = match sentence.strip_prefix("The ") {
+        Some(rest) => rest[..1].to_uppercase() + &rest[1..],
+        None => sentence,
+    };
+    while line.chars().count() > MEANING_CHARACTERS_MAX {
+        let end = line.rfind(", ").or_else(|| line.rfind(' '));
+        line.truncate(end.unwrap_or_default());
     }
-    cell
+    line
 }
