@@ -5,6 +5,7 @@ mod dist;
 mod docs;
 mod fuzz;
 mod lines;
+mod site;
 mod test;
 
 use std::process::ExitCode;
@@ -22,8 +23,8 @@ enum Task {
     Test,
     /// Test, measure or photograph the web console in a browser
     Console(test::console::Arguments),
-    /// Run the checks of a release: spelling, dependencies that are not used, licences and sources,
-    /// and a minute of each fuzz target
+    /// Run the checks of a release: spelling, links, dependencies that are not used, licences and
+    /// sources, and a minute of each fuzz target
     ///
     /// Builds cargo-machete and cargo-deny below target/, which takes minutes. cargo-deny checks
     /// licences, banned crates and sources by deny.toml. Check advisories by hand: they need a
@@ -37,6 +38,10 @@ enum Task {
     /// Write the pages that are generated from the code: docs/limits*.md, docs/errors.md,
     /// docs/errors-csr.md and docs/errors-ca.md
     Docs,
+    /// Build the documentation as a site with a search, in target/site
+    ///
+    /// Builds mdbook below target/, which takes minutes.
+    Site,
     /// Print the number of lines of the product
     ///
     /// Counts the Rust files in crates/*/src and xtask/src, in rustfmt's default format. The first
@@ -66,6 +71,7 @@ fn main() -> ExitCode {
         Task::ReleaseChecks => test::release_checks(),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Docs => docs::write(),
+        Task::Site => site::build(),
         Task::Lines => lines::print(),
         Task::Dist(arguments) => dist::run(&arguments),
         Task::Bench(arguments) => bench::run(arguments).map(|()| ExitCode::SUCCESS),

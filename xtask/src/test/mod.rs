@@ -6,7 +6,7 @@ mod programs;
 mod python;
 mod session;
 mod tally;
-mod tools;
+pub(crate) mod tools;
 mod typescript;
 pub(crate) mod workspace;
 
@@ -34,7 +34,7 @@ pub fn run() -> Result<ExitCode> {
         workspace.component("rustfmt", &["fmt", "--all", "--check"])
     })?;
     session.step("lints", |_| lints(&workspace))?;
-    tools::spelling(&workspace, &mut session)?;
+    tools::texts(&workspace, &mut session)?;
     session.step("Rust tests", |programs| {
         // Debian installs these programs outside the path. Tests that do not find them say so.
         let _ = programs.provide(&POSTGRESQL);
@@ -66,7 +66,7 @@ pub fn run() -> Result<ExitCode> {
 pub fn release_checks() -> Result<ExitCode> {
     let workspace = Workspace::find();
     let mut session = Session::from_environment();
-    tools::spelling(&workspace, &mut session)?;
+    tools::texts(&workspace, &mut session)?;
     session.step("dependencies that are not used", |_| {
         tools::unused(&workspace)
     })?;
