@@ -22,7 +22,7 @@ create-missing = false
 use-default-preprocessors = false
 
 [output.html]
-site-url = \"/\"
+no-section-label = true
 ";
 
 /// The files and folders that the site has.
