@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata
 import inspect
@@ -22,6 +21,7 @@ import pytest
 
 from kit import clients
 from kit.harness import Server, environment, needs, openssl
+from kit.judges import jar
 from kit.plan import Operation, as_json, bodies, objects, operations
 
 SOURCES = Path(__file__).parent
@@ -150,20 +150,10 @@ def test_openapi_python_client(setting: Setting, monkeypatch: pytest.MonkeyPatch
 
 
 def test_openapi_generator(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    for program in ("java", "mvn"):
-        needs(program)
-    jar = setting.folder / "generator.jar"
-    artifact = f"org.openapitools:openapi-generator-cli:{OPENAPI_GENERATOR}"
-    copy = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+    generator = f"org.openapitools:openapi-generator-cli:{OPENAPI_GENERATOR}"
+    program = jar(generator, OPENAPI_GENERATOR_SHA256)
     run(
-        *("mvn", "-q", "-B", copy, f"-Dartifact={artifact}", "-Dmdep.stripVersion=true"),
-        f"-DoutputDirectory={setting.folder}",
-        folder=setting.folder,
-    )
-    shutil.move(setting.folder / "openapi-generator-cli.jar", jar)
-    assert hashlib.sha256(jar.read_bytes()).hexdigest() == OPENAPI_GENERATOR_SHA256
-    run(
-        *("java", "-jar", jar, "generate", "-g", "python", "-i", setting.file),
+        *(needs("java"), "-jar", program, "generate", "-g", "python", "-i", setting.file),
         *("-o", setting.folder / "out", "--package-name", "genclient"),
         folder=setting.folder,
     )

@@ -1,7 +1,8 @@
-"""EST with programs that know nothing of certgate: curl with openssl, and strongSwan's pki."""
+"""EST with programs of others: curl with openssl, strongSwan's pki, and BouncyCastle."""
 
 from __future__ import annotations
 
+import base64
 import http.client
 import ssl
 import subprocess
@@ -11,8 +12,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from kit import clients
 from kit.enrolment import ZONE, Device, Enrolment, curl, renew
 from kit.harness import KEYS, MakeServer, eventually, needs, openssl
+from kit.judges import BOUNCYCASTLE, JAVA, bouncycastle, run
 
 
 @pytest.fixture
@@ -214,3 +217,54 @@ def test_strongswan(enrolment: Enrolment, tmp_path: Path, kind: str) -> None:
     openssl(*other, "-subj", "/CN=device-1", "-outform", "DER", "-out", request)
     with pytest.raises(AssertionError, match="403"):
         pki(enrolment, "--est", "--in", request, *old)
+
+
+class Java:
+    """A client that calls BouncyCastle, each time in a new process."""
+
+    def __init__(self, enrolment: Enrolment) -> None:
+        address = f"localhost:{enrolment.server.enrol_port}"
+        flags = [*JAVA, "-cp", bouncycastle(), "Est", address, ZONE]
+        self.command = [needs("java"), *flags, enrolment.tls.ca]
+
+    def lines(self, *arguments: str | Path) -> list[str]:
+        return run(*self.command, *arguments).splitlines()
+
+    def certificate(self, *arguments: str | Path) -> x509.Certificate:
+        (line,) = self.lines(*arguments)
+        return x509.load_der_x509_certificate(base64.b64decode(line))
+
+
+def test_bouncycastle(enrolment: Enrolment, tmp_path: Path) -> None:
+    java, api = Java(enrolment), enrolment.api
+    zone = f"/certgate/v1/zones/{enrolment.server.zone_id}"
+    assert java.lines("csrattrs") == []
+    rules = {"key_types": ["P-256"], "alternative_names": {"dns": ["*.example"]}}
+    assert api.call("PUT", f"{zone}/issuance_rules", rules).status == 200
+    # The object identifiers of id-ecPublicKey and of the extension request.
+    assert sorted(java.lines("csrattrs")) == ["1.2.840.10045.2.1", "1.2.840.113549.1.9.14"]
+    (authority,) = curl(enrolment, "cacerts").certificates
+    assert java.certificate("cacerts") == authority
+
+    made = api.call("POST", f"{zone}/invites", {"name": "device-1"}).result
+    first, second, third = (tmp_path / f"{number}.p12" for number in range(3))
+    subject = "CN=device-1"
+    wrong = java.lines("enroll", subject, made["id"], "wrong", first)
+    assert wrong[0].startswith("401 ") and not first.exists()
+    enrolled = java.certificate("enroll", subject, made["id"], made["secret"], first)
+    newest = enrolment.newest()
+    assert enrolled == x509.load_pem_x509_certificate(str(newest["certificate"]).encode())
+    (used,) = java.lines("enroll", subject, made["id"], made["secret"], second)
+    assert used.startswith("403 ") and "was used before" in used
+
+    renewed = java.certificate("reenroll", first, second)
+    assert renewed.subject == enrolled.subject and public_key(renewed) != public_key(enrolled)
+    newest = enrolment.newest()
+    assert renewed == x509.load_pem_x509_certificate(str(newest["certificate"]).encode())
+    (replaced,) = java.lines("reenroll", first, third)
+    assert replaced.startswith("403 ") and "was replaced by" in replaced
+    assert api.revoke(str(newest["id"])).status == 200
+    (revoked,) = java.lines("reenroll", second, third)
+    assert revoked.startswith("403 ") and "revoked" in revoked and not third.exists()
+    operations = "`cacerts`, `csrattrs`, `simpleenroll`, `simplereenroll`, and refusals"
+    clients.works("BouncyCastle", BOUNCYCASTLE, operations)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterable
 from functools import cache
@@ -23,6 +25,15 @@ JAVA = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
 
 # The class that the program keytool starts.
 KEYTOOL = ["--add-exports", "java.base/sun.security.tools.keytool=ALL-UNNAMED"]
+
+BOUNCYCASTLE = "1.84"
+
+# `bcpkix` has org.bouncycastle.est, and needs the others.
+JARS = {
+    "bcpkix-jdk18on": "c87f16ed9e5ec61bc94151e9f3646ac44e50cd448121ce84367fa4b7ec7ec1bb",
+    "bcprov-jdk18on": "64d6c5a6121fcd927152dd182cbed39afe0fda641a970d9bcc0c9cb1858b2731",
+    "bcutil-jdk18on": "b374e16963421fb9cfb01cc20d7ad8fd2f8b8188e3eef0ec0a8965e245f7619a",
+}
 
 
 def compiled(*command: str | Path, cwd: Path) -> None:
@@ -76,6 +87,33 @@ def java(name: str, *arguments: str | Path, properties: Iterable[str] = ()) -> l
     """Returns the command line of a program in tests/java."""
     flags = [*JAVA, *KEYTOOL, *(f"-D{one}" for one in properties), "-cp", str(java_classes())]
     return [needs("java"), *flags, name, *map(str, arguments)]
+
+
+def jar(artifact: str, sha256: str) -> Path:
+    """Returns a pinned artifact `group:name:version` of Maven Central."""
+    _, name, version = artifact.split(":")
+    file = PROGRAMS / "jars" / f"{name}-{version}.jar"
+    if not file.exists():
+        copy = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+        fetched = PROGRAMS / f"fetched-{name}-{os.getpid()}"
+        flags = [f"-Dartifact={artifact}", f"-DoutputDirectory={fetched}"]
+        run(needs("mvn"), "-q", "-B", copy, *flags, timeout=COMPILE_SECONDS)
+        file.parent.mkdir(exist_ok=True)
+        (fetched / file.name).replace(file)
+        shutil.rmtree(fetched)
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == sha256, file
+    return file
+
+
+@cache
+def bouncycastle() -> str:
+    """Compiles the EST client in tests/java/est. Returns its class path."""
+    jars = [jar(f"org.bouncycastle:{name}:{BOUNCYCASTLE}", pin) for name, pin in JARS.items()]
+    classes = PROGRAMS / "est"
+    path = ":".join(map(str, jars))
+    source = REPOSITORY / "tests/java/est/Est.java"
+    compiled(needs("javac"), "-cp", path, "-d", classes, source, cwd=REPOSITORY)
+    return f"{classes}:{path}"
 
 
 def run(*command: str | Path, timeout: int = 120, **more: str) -> str:

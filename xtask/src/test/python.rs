@@ -43,11 +43,12 @@ const PACKAGE_PROGRAMS: [Program; 2] = [
 ];
 
 /// Programs of other makers: they ask for certificates, use them, and judge them.
-const INTEROP_PROGRAMS: [Program; 12] = [
+const INTEROP_PROGRAMS: [Program; 13] = [
     Program::new("chromium", &["--version"], "chromium"),
     Program::new("firefox-esr", &["--version"], "firefox-esr"),
     Program::new("go", &["version"], "golang-go"),
     Program::new("javac", &["-version"], "default-jdk-headless"),
+    Program::new("mvn", &["--version"], "maven"),
     Program::new("node", &["--version"], "nodejs"),
     Program::new("npm", &["--version"], "npm"),
     Program::new("certtool", &["--version"], "gnutls-bin"),

@@ -52,7 +52,7 @@ impl FromRequestParts<Api> for Label {
 const PASSWORD_BYTES_MAX: usize = 1_024;
 
 /// Asks a client for a user name and password (RFC 7617 §2, RFC 7030 §3.2.3).
-const CHALLENGE: &str = "Basic realm=\"certgate invite\", charset=\"UTF-8\"";
+const CHALLENGE: &str = "Basic realm=\"ID and secret of an invite\", charset=\"UTF-8\"";
 
 /// The client of a request.
 pub(crate) struct Client {
@@ -162,11 +162,8 @@ pub(crate) async fn enrol(
             let issued = enrolment.enrol_with_certificate(zone, certificate, csr, client.address);
             issued.await
         }
-        (None, Err(_)) => {
-            let text = "the client has neither an invite nor a certificate: send the ID and \
-                        the secret of an invite by HTTP Basic, or present one of a trusted CA";
-            return Err(Refused::new(StatusCode::UNAUTHORIZED, text));
-        }
+        // The answer is a question. BouncyCastle sends its password only after one without a body.
+        (None, Err(_)) => return Err(Refused::new(StatusCode::UNAUTHORIZED, "")),
     };
     let issued = issued.map_err(|error| Refused::from(error).deferred())?;
     Ok(issued_answer(&issued))
@@ -345,10 +342,11 @@ impl From<ApiError> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let mut response = typed(
-            "text/plain; charset=utf-8",
-            Body::from(sentence(&self.text)),
-        );
+        let body = match self.text.is_empty() {
+            true => Body::empty(),
+            false => Body::from(sentence(&self.text)),
+        };
+        let mut response = typed("text/plain; charset=utf-8", body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_seconds {

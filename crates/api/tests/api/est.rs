@@ -567,7 +567,10 @@ async fn each_operation_is_for_its_clients() {
             if let Some(certificate) = certificate {
                 call = call.with_certificates([certificate.clone()]);
             }
-            assert_eq!(call.await.status.as_u16(), status, "{operation} {client}");
+            let answer = call.await;
+            assert_eq!(answer.status.as_u16(), status, "{operation} {client}");
+            // BouncyCastle gives up after a challenge with a body.
+            assert_eq!(answer.bytes.is_empty(), matches!(status, 204 | 401));
         }
     }
 }
