@@ -66,7 +66,7 @@ const USES: [(&str, &[&str]); 11] = [
 
 /// The items of `pki` that `api` may use: to write PEM and entity tags, to name the errors whose
 /// codes it assigns, and to reject malformed OCSP requests early.
-const API_USES_OF_PKI: [&str; 17] = [
+const API_USES_OF_PKI: [&str; 18] = [
     "AdoptError",
     "ChainError",
     "CsrError",
@@ -84,6 +84,7 @@ const API_USES_OF_PKI: [&str; 17] = [
     "read_ocsp_path",
     "sha256",
     "stored_certificates",
+    "write_public_pem_in_json",
 ];
 
 fn root() -> &'static Path {

@@ -12,10 +12,10 @@ use http_body_util::StreamBody;
 
 use crate::certificate_search;
 use crate::certificate_source::{Begin, Source, by_status};
+use crate::certificate_text;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::large_answers::PartKib;
-use crate::objects::client_certificate;
 use crate::query::certificates::CertificateList;
 use crate::response;
 use crate::state::Api;
@@ -42,11 +42,12 @@ pub(crate) async fn answer(
         source,
     } = begin;
     info.count = records.len() as u64;
+    let (begin, end) = envelope::around_records(&info, messages);
+    let mut frame = written(begin.into_bytes(), &records, true);
     if source.is_empty() {
-        return envelope::list_with_messages(&records, info, messages, client_certificate);
+        frame.extend_from_slice(end.as_bytes());
+        return Ok(response::json(StatusCode::OK, frame));
     }
-    let (begin, _) = envelope::around_records(&info, messages);
-    let frame = written(begin.into_bytes(), &records, true)?;
     let rest = Rest {
         api: api.clone(),
         zone,
@@ -87,7 +88,7 @@ impl Rest {
         let records = self.source.next(&self.api, self.zone).await?;
         let is_first = self.info.count == 0;
         self.info.count += records.len() as u64;
-        let mut text = written(Vec::new(), &records, is_first)?;
+        let mut text = written(Vec::new(), &records, is_first);
         if self.source.is_empty() {
             let (_, end) = envelope::around_records(&self.info, Vec::new());
             text.extend_from_slice(end.as_bytes());
@@ -98,18 +99,14 @@ impl Rest {
 }
 
 /// Appends the JSON of records.
-fn written(
-    mut text: Vec<u8>,
-    records: &[CertificateRecord],
-    is_first: bool,
-) -> Result<Vec<u8>, ApiError> {
-    text.reserve(records.len() * envelope::ONE_BYTES);
+fn written(mut text: Vec<u8>, records: &[CertificateRecord], is_first: bool) -> Vec<u8> {
+    // One more, for the text around them.
+    text.reserve((records.len() + 1) * envelope::ONE_BYTES);
     for (index, record) in records.iter().enumerate() {
         if index > 0 || !is_first {
             text.push(b',');
         }
-        serde_json::to_writer(&mut text, &client_certificate(record))
-            .map_err(|error| ApiError::internal(error.to_string()))?;
+        certificate_text::write(&mut text, record);
     }
-    Ok(text)
+    text
 }

@@ -40,7 +40,7 @@ pub(crate) fn one_with_messages<T: Serialize>(
 }
 
 /// Answers with a page of records. Each is written as `object` shows it, straight into the answer's
-/// buffer: a page of 1,000 certificates is never in memory twice.
+/// buffer: a page of 1,000 objects is never in memory twice.
 pub(crate) fn list<'a, R, W: Serialize>(
     asked: PageRequest,
     page: &'a Page<R>,
@@ -48,20 +48,8 @@ pub(crate) fn list<'a, R, W: Serialize>(
 ) -> Result<Response, ApiError> {
     let mut info = result_info(asked, page.total);
     info.count = page.items.len() as u64;
-    list_with_messages(&page.items, info, Vec::new(), object)
-}
-
-/// Answers with a page of records and remarks.
-pub(crate) fn list_with_messages<'a, R, W: Serialize>(
-    records: &'a [R],
-    info: ResultInfo,
-    messages: Vec<Message<'static>>,
-    object: impl Fn(&'a R) -> W,
-) -> Result<Response, ApiError> {
-    let bytes = (records.len() + 1) * ONE_BYTES;
-    let mut page = PageAnswer::new(Records(records, object), info);
-    page.messages = messages;
-    answer(bytes, &page)
+    let bytes = (page.items.len() + 1) * ONE_BYTES;
+    answer(bytes, &PageAnswer::new(Records(&page.items, object), info))
 }
 
 /// Returns the position of a page in a list of this length, without the number of its records.

@@ -10,6 +10,7 @@ mod body;
 mod certificate_pages;
 mod certificate_search;
 mod certificate_source;
+mod certificate_text;
 mod certificates_of_log;
 mod client_address;
 mod code;

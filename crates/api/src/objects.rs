@@ -52,7 +52,8 @@ pub(crate) fn client_certificate(record: &CertificateRecord) -> ClientCertificat
     }
 }
 
-fn line(lineage: Lineage) -> Option<CertificateLine> {
+/// Shows the place of a certificate in its line; [`None`] if it is alone there.
+pub(crate) fn line(lineage: Lineage) -> Option<CertificateLine> {
     (lineage != Lineage::default()).then(|| CertificateLine {
         replaces: lineage.replaces.map(Into::into),
         replaced_by: lineage.replaced_by.map(Into::into),

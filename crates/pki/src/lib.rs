@@ -85,7 +85,7 @@ pub use ocsp::{
     write_ocsp_request,
 };
 pub use path::PathError;
-pub use pem::{pem_lines, pem_piece, write_base64, write_pem};
+pub use pem::{pem_lines, pem_piece, write_base64, write_pem, write_public_pem_in_json};
 pub use pkcs12::{P12Error, P12Password, P12PasswordError, P12Protection, write_p12};
 pub use presented::PresentedCertificate;
 pub use private_key::{

@@ -25,6 +25,7 @@ mod private_key;
 mod queries;
 mod scalars;
 mod summary;
+mod text;
 mod tokens;
 mod users;
 mod words;
@@ -84,6 +85,7 @@ pub use queries::{
 };
 pub use scalars::{Date, Id, Octets20, Sha256, Time, Uuid, WholeNumber};
 pub use summary::{AuthorityTotals, DayCount, StatusTotals, ZoneSummary};
+pub use text::write_string;
 pub use tokens::{
     CreatePolicy, CreateToken, PermissionGroupEntry, PermissionGroupId, PermissionGroupName,
     PermissionGroupReference, ResourceName, ResourceValue, Star, Token, TokenAddresses,
