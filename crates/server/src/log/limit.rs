@@ -13,7 +13,7 @@ use certgate_model::lock;
 use certgate_store::CHANGES_TARGET;
 use metrics::Counter;
 use tracing::callsite::Identifier;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
@@ -69,7 +69,7 @@ impl<F> Limited<F> {
     /// Returns the number of lines left out before this one. [`None`] leaves this one out too.
     fn admit(&self, event: &Event<'_>) -> Option<u64> {
         let metadata = event.metadata();
-        let is_wanted = [ACCESS_LOG, AUTHZ_LOG, CHANGES_TARGET].contains(&metadata.target());
+        let is_wanted = is_access_log(metadata) || metadata.target() == CHANGES_TARGET;
         if *metadata.level() > Level::INFO || is_wanted {
             return Some(0);
         }
@@ -81,6 +81,11 @@ impl<F> Limited<F> {
         }
         admitted
     }
+}
+
+/// Returns true for a line about a request at an enforcement point.
+pub fn is_access_log(metadata: &Metadata<'_>) -> bool {
+    [ACCESS_LOG, AUTHZ_LOG].contains(&metadata.target())
 }
 
 #[expect(

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use self::limit::{End, Limited};
 use self::outlet::Outlet;
@@ -41,13 +43,16 @@ impl Log {
         limited.increment(0);
         let outlet = Outlet::start(io::stderr(), dropped).context("cannot start the log")?;
         let filter = EnvFilter::try_new(filter)?;
-        let writer = outlet.clone();
+        let writers = Writers {
+            awaited: outlet.clone(),
+            unawaited: outlet.without_waiting(),
+        };
         let lines = tracing_subscriber::fmt()
             .with_env_filter(filter)
             // The subscriber would print its own errors on standard error, and panic if that
             // failed.
             .log_internal_errors(false)
-            .with_writer(move || writer.clone());
+            .with_writer(writers);
         // Each format is a type of its own.
         let (started, replace_filter): (_, Arc<dyn Fn(EnvFilter) + Send + Sync>) = match format {
             LogFormat::Text => {
@@ -98,6 +103,28 @@ impl Log {
         });
         self.outlet.drain(LAST_LINES_TIMEOUT);
         ended
+    }
+}
+
+/// The ways of lines to the output.
+struct Writers {
+    awaited: Outlet,
+    unawaited: Outlet,
+}
+
+impl<'a> MakeWriter<'a> for Writers {
+    type Writer = Outlet;
+
+    fn make_writer(&'a self) -> Outlet {
+        self.awaited.clone()
+    }
+
+    /// A request does not wait for its line in an access log.
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Outlet {
+        match limit::is_access_log(metadata) {
+            true => self.unawaited.clone(),
+            false => self.awaited.clone(),
+        }
     }
 }
 

@@ -17,13 +17,20 @@ const WAITING_BYTES_MAX: usize = 1 << 20;
 /// this time the output counts as stalled, and no task waits until every line is written.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// The longest time for which lines that no task waits for are collected: waking the thread for each
+/// request would cost as much as the request itself.
+const COLLECTING: Duration = Duration::from_millis(10);
+
 /// A queue of lines and the thread that writes them.
 #[derive(Clone)]
-pub struct Outlet(Arc<Shared>);
+pub struct Outlet {
+    shared: Arc<Shared>,
+    waits: bool,
+}
 
 struct Shared {
     waiting: Mutex<Waiting>,
-    /// There is a line.
+    /// There is a line, and the thread does not collect or a task waits for the line.
     more: Condvar,
     /// Every line is written or dropped.
     none: Condvar,
@@ -36,6 +43,10 @@ struct Waiting {
     /// The bytes of the lines and of the one that the thread is writing.
     bytes: usize,
     is_stalled: bool,
+    /// The thread has written a line that no task waited for, and collects the next ones.
+    is_collecting: bool,
+    /// A task waits for one of the lines.
+    is_awaited: bool,
 }
 
 impl Outlet {
@@ -51,22 +62,36 @@ impl Outlet {
         std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || writing.write_forever(out))?;
-        Ok(Self(shared))
+        Ok(Self {
+            shared,
+            waits: true,
+        })
+    }
+
+    /// Returns a way to the same output on which no task waits for its line.
+    pub fn without_waiting(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            waits: false,
+        }
     }
 
     /// Queues a line, or drops it if too many wait. Waits for the thread unless it is stalled.
     pub fn push(&self, line: &[u8]) {
-        let mut waiting = lock(&self.0.waiting);
+        let mut waiting = lock(&self.shared.waiting);
         if line.len() > WAITING_BYTES_MAX - waiting.bytes {
             drop(waiting);
-            return self.0.dropped.increment(1);
+            return self.shared.dropped.increment(1);
         }
         waiting.bytes += line.len();
         waiting.lines.push_back(line.to_vec());
-        self.0.more.notify_one();
-        if !waiting.is_stalled {
+        waiting.is_awaited |= self.waits;
+        if self.waits || !waiting.is_collecting {
+            self.shared.more.notify_one();
+        }
+        if self.waits && !waiting.is_stalled {
             let written = self
-                .0
+                .shared
                 .none
                 .wait_timeout_while(waiting, PATIENCE, |waiting| {
                     waiting.bytes > 0 && !waiting.is_stalled
@@ -78,9 +103,11 @@ impl Outlet {
 
     /// Waits until every line is written or dropped, up to `limit`.
     pub fn drain(&self, limit: Duration) {
-        let waiting = lock(&self.0.waiting);
+        let mut waiting = lock(&self.shared.waiting);
+        waiting.is_awaited = true;
+        self.shared.more.notify_one();
         let _ = self
-            .0
+            .shared
             .none
             .wait_timeout_while(waiting, limit, |waiting| waiting.bytes > 0);
     }
@@ -124,14 +151,25 @@ impl Shared {
         }
     }
 
+    /// Waits for the next line. After one that no task waited for, it first collects others.
     fn next(&self) -> Vec<u8> {
         let mut waiting = lock(&self.waiting);
         loop {
             if let Some(line) = waiting.lines.pop_front() {
                 return line;
             }
-            let woken = self.more.wait(waiting);
-            waiting = woken.unwrap_or_else(PoisonError::into_inner);
+            if !std::mem::take(&mut waiting.is_awaited) {
+                waiting.is_collecting = true;
+                let collected = self
+                    .more
+                    .wait_timeout_while(waiting, COLLECTING, |waiting| !waiting.is_awaited);
+                waiting = collected.unwrap_or_else(PoisonError::into_inner).0;
+                waiting.is_collecting = false;
+            }
+            if waiting.lines.is_empty() {
+                let woken = self.more.wait(waiting);
+                waiting = woken.unwrap_or_else(PoisonError::into_inner);
+            }
         }
     }
 }
@@ -231,6 +269,21 @@ mod tests {
         }
     }
 
+    /// An output that tells of each write.
+    struct Told(std::sync::mpsc::Sender<String>);
+
+    impl Write for Told {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            let written = String::from_utf8_lossy(text).into_owned();
+            self.0.send(written).map_err(io::Error::other)?;
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     /// An output whose reader has stopped to read.
     struct Stalled(std::sync::mpsc::Receiver<()>);
 
@@ -257,12 +310,39 @@ mod tests {
             outlet.push(&line);
         }
         assert_eq!(dropped.load(Ordering::Relaxed), 7);
-        assert_eq!(lock(&outlet.0.waiting).bytes, WAITING_BYTES_MAX);
+        assert_eq!(lock(&outlet.shared.waiting).bytes, WAITING_BYTES_MAX);
         outlet.drain(Duration::ZERO);
         (0..fit).for_each(|_| go_on.send(()).unwrap());
         outlet.drain(Duration::MAX);
-        assert_eq!(lock(&outlet.0.waiting).bytes, 0);
+        assert_eq!(lock(&outlet.shared.waiting).bytes, 0);
         outlet.push(&line);
         assert_eq!(dropped.load(Ordering::Relaxed), 7, "it is queued again");
+    }
+    #[test]
+    fn lines_of_both_kinds_are_written_in_order_and_a_task_waits_for_its_own_only() {
+        let (told, written) = std::sync::mpsc::channel();
+        let outlet = Outlet::start(Told(told), Counter::noop()).unwrap();
+        let unawaited = outlet.without_waiting();
+        let mut pushed = Vec::new();
+        for number in 0..200 {
+            let line = format!("{number}\n");
+            match number % 7 {
+                0 => {
+                    outlet.push(line.as_bytes());
+                    pushed.push(line);
+                    // Every line before it was written before the task went on.
+                    assert_eq!(written.try_iter().collect::<Vec<_>>(), pushed);
+                    pushed.clear();
+                }
+                _ => {
+                    unawaited.push(line.as_bytes());
+                    pushed.push(line);
+                }
+            }
+        }
+        // No other line has to come for the last ones.
+        let last =
+            (0..pushed.len()).map(|_| written.recv_timeout(Duration::from_secs(60)).unwrap());
+        assert_eq!(last.collect::<Vec<_>>(), pushed);
     }
 }
