@@ -21,7 +21,7 @@ mod tls;
 
 pub use arguments::{
     AuditListArgs, ClientArgs, ClientCommand, ContextCommand, EnrolArgs, Format, FormatParser,
-    LoginArgs, LogoutArgs, RenewArgs, TokenCommand, TokenCreateArgs, parse_duration,
+    LoginArgs, LogoutArgs, RenewArgs, TokenCommand, TokenCreateArgs, Within, parse_duration,
 };
 pub use commands::{audit, contexts, enrol, login, logout, renew, run};
 pub use durable::{Existing, write_file};
@@ -31,5 +31,5 @@ pub use environment::{
 pub use failure::{Exit, Failure};
 pub use key::server_identity;
 pub use output::Screen;
-pub use renewal::RunCommand;
+pub use renewal::{Life, RunCommand};
 pub use session::{Connection, Context, connection};

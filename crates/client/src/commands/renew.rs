@@ -227,10 +227,12 @@ impl Work<'_> {
                     }
                     self.complain(&shown, &trouble.failure);
                     failures += 1;
-                    let mut draw = [0];
+                    let mut draw = [0; 4];
                     self.machine.random.fill(&mut draw);
-                    let life = renewal.layout.read().map(|pair| life(&pair));
-                    let backoff = life.map_or(SLEEP_MAX, |life| life.backoff(failures, draw[0]));
+                    let (now, draw) = ((self.machine.now)(), u32::from_be_bytes(draw));
+                    let read = renewal.layout.read();
+                    let backoff =
+                        read.map_or(SLEEP_MAX, |pair| life(&pair).backoff(failures, now, draw));
                     let wait = trouble.wait.unwrap_or_default().max(backoff);
                     pause(wait.max(SLEEP_MIN));
                     continue;

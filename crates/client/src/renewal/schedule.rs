@@ -6,26 +6,32 @@ use certgate_model::{SECONDS_PER_DAY, Timestamp};
 
 use crate::arguments::Within;
 
-/// The part of the time before the end over which renewals are spread: with the default, a
-/// certificate is renewed between 7/12 and 8/12 of its lifetime.
-const SPREAD_PART: i64 = 4;
-
 /// The longest least time between two certificates for one file, in seconds.
 const INTERVAL_SECONDS_MAX: i64 = 3_600;
 
 /// The requests for one file that are possible each day with a long lifetime.
 const REQUESTS_PER_DAY: i64 = 24;
 
-/// The longest wait after failed attempts, in seconds.
-const BACKOFF_SECONDS_MAX: i64 = 3_600;
+/// The failed attempts after which an outage is likely. Before, the next attempt is soon.
+const SOON_FAILURES: u32 = 3;
 
-/// The shortest wait after a failed attempt of a certificate with a long lifetime, in seconds.
-const BACKOFF_SECONDS_MIN: i64 = 30;
+/// The longest wait before the second attempt, in seconds. It doubles for each later one that is
+/// soon.
+const SOON_SECONDS_MAX: i64 = 30;
+
+/// The longest wait during an outage, in seconds: an operator who has repaired something waits no
+/// longer.
+const OUTAGE_SECONDS_MAX: i64 = 12 * 3_600;
+
+/// The longest wait after the end of a certificate, in seconds.
+const EXPIRED_SECONDS_MAX: i64 = 3_600;
 
 /// The validity of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub struct Life {
+    /// The first second in which it is valid.
     pub not_before: Timestamp,
+    /// The last second in which it is valid.
     pub not_after: Timestamp,
 }
 
@@ -37,6 +43,11 @@ impl Life {
 
     /// The instant of the renewal. `fingerprint` spreads the certificates of a fleet evenly,
     /// without a random number: a command that runs each hour must find the same instant each time.
+    ///
+    /// The latest instant is `within` before the end, the earliest one `within` before that, but
+    /// not in the first half of the time before it: with 1/3, between 1/3 and 2/3 of the lifetime.
+    /// So a fleet that was enrolled in one burst is spread over the whole day after three renewals.
+    /// With half of this spread, it takes seventeen.
     pub fn renews_at(self, within: Within, fingerprint: &[u8; 32]) -> Timestamp {
         let life = self.seconds();
         let before = match within {
@@ -45,8 +56,9 @@ impl Life {
         };
         let [a, b, c, ..] = *fingerprint;
         let place = i64::from(u32::from_be_bytes([0, a, b, c]));
-        // The spread in microseconds is below 2^63: a lifetime has less than 2^39 seconds.
-        let spread = (before / SPREAD_PART).saturating_mul(place) >> 24;
+        let widest = before.min((life - before) / 2);
+        // A lifetime has less than 2^39 seconds, so the product is below 2^63.
+        let spread = widest.saturating_mul(place) >> 24;
         self.not_after.plus_seconds(-before - spread)
     }
 
@@ -61,15 +73,26 @@ impl Life {
     }
 
     /// The wait after so many failed attempts in a row. `draw` is a random number, so that the
-    /// clients of a server that was away do not come back at the same instant.
-    pub fn backoff(self, failures: u32, draw: u8) -> Duration {
+    /// clients of a server that was away do not come back at the same time: there is time until
+    /// the certificate ends, and they use three quarters of it. Near the end, the waits are short.
+    pub fn backoff(self, failures: u32, now: Timestamp, draw: u32) -> Duration {
         let part = (self.seconds() / 1_000).max(1);
-        let least = part.min(BACKOFF_SECONDS_MIN);
-        let most = (self.seconds() / 50).min(BACKOFF_SECONDS_MAX).max(least);
-        let doubled = least.saturating_mul(1 << failures.saturating_sub(1).min(20));
-        let wait = Duration::from_secs(doubled.min(most).unsigned_abs());
-        // Between a half and all of it.
-        wait / 2 + wait / 2 * u32::from(draw) / 255
+        let least = part.min(SOON_SECONDS_MAX);
+        let left = now.until(self.not_after).seconds().min(self.seconds());
+        let (from, to) = match failures {
+            ..=SOON_FAILURES => {
+                let doubled = least << failures.saturating_sub(1);
+                (doubled / 2, doubled)
+            }
+            _ if left > 0 => (0, (left / 4 * 3).min(OUTAGE_SECONDS_MAX)),
+            _ => (0, (self.seconds() / 50).min(EXPIRED_SECONDS_MAX)),
+        };
+        let (from, to) = (from.max(least / 2), to.max(least));
+        let milliseconds = (to - from)
+            .saturating_mul(1_000)
+            .saturating_mul(draw.into())
+            >> 32;
+        Duration::from_millis((from * 1_000 + milliseconds).unsigned_abs())
     }
 }
 
@@ -94,30 +117,32 @@ mod tests {
     }
 
     #[test]
-    fn renewals_are_spread_between_seven_and_eight_twelfths() {
+    fn renewals_are_spread_between_one_and_two_thirds() {
         let day = life(86_400);
         let third = parse_within("1/3").unwrap();
         assert_eq!(after(day, third, 0), 57_600);
-        assert!((50_400..50_500 + 200).contains(&after(day, third, 255)));
-        // Evenly: each of 12 parts of the two hours has a twelfth of all certificates.
+        assert!((28_800..29_000).contains(&after(day, third, 255)));
+        // Evenly: each of 12 parts of the eight hours has a twelfth of all certificates.
         let mut parts = [0; 12];
         for number in 0..12_000_u32 {
             let fingerprint = certgate_pki::sha256(&number.to_be_bytes());
             let at = day.renews_at(third, &fingerprint);
-            let late = day.not_before.plus_seconds(50_400).until(at).seconds();
-            parts[usize::try_from(late.min(7_199) / 600).unwrap()] += 1;
+            let late = day.not_before.plus_seconds(28_800).until(at).seconds();
+            parts[usize::try_from(late.min(28_799) / 2_400).unwrap()] += 1;
         }
         assert!(
             parts.iter().all(|part| (800..=1_200).contains(part)),
             "{parts:?}"
         );
-        // 20 days before the end, and up to 5 more.
+        // 20 days before the end, and up to 20 more.
         let days = life(90 * 86_400);
         assert_eq!(after(days, parse_within("20d").unwrap(), 0), 70 * 86_400);
-        assert!(after(days, parse_within("20d").unwrap(), 255) >= 65 * 86_400);
+        assert!(after(days, parse_within("20d").unwrap(), 255) >= 50 * 86_400);
+        // No certificate is due when it begins, unless the user says so.
+        assert!(after(days, parse_within("80d").unwrap(), 255) >= 5 * 86_400);
         // All of the lifetime: now.
-        assert!(after(days, parse_within("1/1").unwrap(), 0) <= 0);
-        assert!(after(days, parse_within("999d").unwrap(), 0) <= 0);
+        assert_eq!(after(days, parse_within("1/1").unwrap(), 255), 0);
+        assert_eq!(after(days, parse_within("999d").unwrap(), 255), 0);
         let longest = Life {
             not_before: Timestamp::EARLIEST,
             not_after: Timestamp::LATEST,
@@ -141,12 +166,20 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_and_end_at_a_part_of_the_lifetime() {
+    fn waits_are_short_first_and_then_a_part_of_the_time_left() {
         let day = life(86_400);
-        let most = |failures| day.backoff(failures, 255).as_secs();
-        assert_eq!([most(1), most(2), most(3), most(30)], [30, 60, 120, 1_728]);
-        assert_eq!(day.backoff(1, 0), Duration::from_secs(15));
-        assert_eq!(life(365 * 86_400).backoff(u32::MAX, 255).as_secs(), 3_600);
-        assert_eq!(life(60).backoff(9, 255).as_secs(), 1);
+        let at = |hours: i64| day.not_before.plus_seconds(hours * 3_600);
+        let most = |failures, hours| day.backoff(failures, at(hours), u32::MAX).as_secs();
+        assert_eq!([most(1, 12), most(2, 12), most(3, 12)], [29, 59, 119]);
+        assert_eq!(day.backoff(1, at(12), 0), Duration::from_secs(15));
+        assert_eq!([most(4, 12), most(99, 20)], [32_399, 10_799]);
+        assert_eq!(day.backoff(4, at(12), 0), Duration::from_secs(15));
+        // A clock that is wrong, and a certificate that has ended.
+        assert_eq!([most(9, -99_999), most(9, 99_999)], [43_199, 1_727]);
+        assert_eq!(most(u32::MAX, 24), 1_727);
+        let short = life(60);
+        assert_eq!(short.backoff(9, short.not_after, 9).as_secs(), 0);
+        let year = life(365 * 86_400);
+        assert_eq!(year.backoff(9, year.not_before, u32::MAX).as_secs(), 43_199);
     }
 }
