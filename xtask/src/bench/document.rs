@@ -40,7 +40,7 @@ const SHORT: [(Measure, &str); 10] = [
 ];
 
 /// Figures that docs/performance/figures.md shows, in its order.
-const SHOWN: [(Measure, &str); 23] = [
+const SHOWN: [(Measure, &str); 25] = [
     (Measure::Start, "this zone"),
     (Measure::HttpPage, "page 1"),
     (Measure::HttpPage, "last pages"),
@@ -62,6 +62,8 @@ const SHOWN: [(Measure, &str); 23] = [
     (Measure::MakeCrl, "one of 128 shards"),
     (Measure::LongCrl, "53 MB"),
     (Measure::ServeCrl, "one of 128 shards"),
+    (Measure::Handshake, ""),
+    (Measure::Reenrol, ""),
     (Measure::Memory, "after all this"),
     (Measure::Disk, ""),
 ];

@@ -8,14 +8,14 @@ use std::time::Duration;
 use xtask::sources::root;
 
 use super::arguments::{Arguments, Databases, Part};
-use super::figures::{Database, Figures};
+use super::figures::{Database, Figures, Measure};
 use super::installation::Installation;
 use super::keeper::Keeper;
 use super::machine::Machine;
 use super::postgres::Postgres;
 use super::report::{self, Report};
 use super::served::Bench;
-use super::{crl, document, fill, hostile, issue, list, size, units};
+use super::{crl, document, enrol, fill, fleet, hostile, issue, list, size, units};
 
 /// The folder of PostgreSQL's files.
 pub const CLUSTER: &str = "postgres";
@@ -100,6 +100,16 @@ impl Run {
                 return Ok(());
             }
         }
+        if self.arguments.wants(Part::Fleet) && postgres.is_none() {
+            let devices = self.installation(&format!("fleet_{n}"), None).await?;
+            let spread = fleet::simulate(binary, &devices, keeper, usize::try_from(n)?).await?;
+            eprintln!("{spread}");
+            report.add(report.figure(Measure::FleetDisk, spread.database_bytes))?;
+            spread.check()?;
+            if self.arguments.only == [Part::Fleet] {
+                return Ok(());
+            }
+        }
         let name = format!("filled_{n}_{revoked_one_in}");
         let full = self.installation(&name, postgres).await?;
         fill::fill(binary, &full, keeper, revoked_one_in, &mut report).await?;
@@ -119,6 +129,9 @@ impl Run {
         if self.arguments.wants(Part::Crl) {
             crl::make(&full, &mut report, duration).await?;
             crl::long(&mut report)?;
+        }
+        if self.arguments.wants(Part::Enrol) {
+            enrol::measure(binary, &full, keeper, &mut report, duration).await?;
         }
         let bench = Bench::start(
             &self.binary,

@@ -1,8 +1,9 @@
 //! The server under test, as its own process.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 
@@ -16,7 +17,18 @@ pub struct Server {
     child: Child,
     address: SocketAddr,
     public_address: SocketAddr,
+    enrolment_address: Option<SocketAddr>,
     keeper: Rc<Keeper>,
+}
+
+/// The choices of a server whose clients enrol.
+#[derive(Default)]
+pub struct Enrolling {
+    /// The certificate and the key of the listener.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    pub variables: Vec<(&'static str, OsString)>,
+    /// The level of its log.
+    pub log: Option<&'static str>,
 }
 
 impl Server {
@@ -26,35 +38,53 @@ impl Server {
         installation: &Installation,
         keeper: &Rc<Keeper>,
     ) -> anyhow::Result<Self> {
+        Self::start_enrolling(binary, installation, keeper, &Enrolling::default())
+    }
+
+    /// Starts a server with a listener for enrolment, if it has a certificate.
+    pub fn start_enrolling(
+        binary: &Path,
+        installation: &Installation,
+        keeper: &Rc<Keeper>,
+        enrolling: &Enrolling,
+    ) -> anyhow::Result<Self> {
         let Installation {
             directory,
             database_url,
             ..
         } = installation;
-        let mut child = command(binary, "serve", directory, database_url.as_ref())
-            .args([
-                "--listen",
-                "127.0.0.1:0",
-                "--public-listen",
-                "127.0.0.1:0",
-                "--log",
-                "warn",
-            ])
+        let mut serve = command(binary, "serve", directory, database_url.as_ref());
+        serve.args([
+            "--listen",
+            "127.0.0.1:0",
+            "--public-listen",
+            "127.0.0.1:0",
+            "--log",
+            enrolling.log.unwrap_or("warn"),
+        ]);
+        if let Some((certificate, key)) = &enrolling.tls {
+            serve.args(["--enrol-listen", "127.0.0.1:0", "--enrol-tls-certificate"]);
+            serve.arg(certificate).arg("--enrol-tls-key").arg(key);
+        }
+        let mut child = serve
+            .envs(enrolling.variables.iter().cloned())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()?;
         keeper.begun(child.id())?;
         let out = child.stdout.take().context("no standard output")?;
         let mut lines = BufReader::new(out).lines();
-        let first = lines.next().context("the server ended")??;
-        let second = lines.next().context("the server ended")??;
-        let address =
-            |line: &str| anyhow::Ok(line.rsplit('/').next().context("no address")?.parse()?);
-        let (address, public_address) = (address(&first)?, address(&second)?);
+        let mut address = || {
+            let line = lines.next().context("the server ended")??;
+            anyhow::Ok(line.rsplit('/').next().context("no address")?.parse()?)
+        };
+        let (first, public_address) = (address()?, address()?);
+        let enrolment_address = enrolling.tls.as_ref().map(|_| address()).transpose()?;
         Ok(Self {
             child,
-            address,
+            address: first,
             public_address,
+            enrolment_address,
             keeper: Rc::clone(keeper),
         })
     }
@@ -65,6 +95,11 @@ impl Server {
 
     pub fn public_address(&self) -> SocketAddr {
         self.public_address
+    }
+
+    /// The address of EST.
+    pub fn enrolment_address(&self) -> anyhow::Result<SocketAddr> {
+        self.enrolment_address.context("no listener for enrolment")
     }
 
     pub fn peak_memory_bytes(&self) -> anyhow::Result<f64> {

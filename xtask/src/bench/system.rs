@@ -33,6 +33,15 @@ pub fn line_of(path: &str, beginning: &str) -> anyhow::Result<String> {
         .to_owned())
 }
 
+/// Octets that the loopback device has carried so far, in both directions, with their headers.
+pub fn loopback_bytes() -> anyhow::Result<f64> {
+    let received = line_of("/proc/net/dev", "    lo")?;
+    let octets = received.split_whitespace().next();
+    Ok(octets
+        .context("no counter of the loopback device")?
+        .parse()?)
+}
+
 /// User and system time of a process in ticks of 1/100 s.
 ///
 /// `with_children` adds the time of ended child processes for which it has waited.

@@ -18,6 +18,7 @@ use anyhow::Result;
 use self::session::{Job, Outcome, Session};
 use self::tally::Tally;
 use self::workspace::{Workspace, lines};
+use crate::bench::fleet;
 use crate::fuzz;
 
 /// Seconds for each fuzz target before a release: a million executions or more.
@@ -47,6 +48,10 @@ pub fn run() -> Result<ExitCode> {
         jobs.extend(python::suites(&workspace));
         jobs.push(typescript::suite(&workspace));
         jobs.push(console::suite(&workspace));
+        jobs.push(Job {
+            name: "a fleet that renews",
+            run: Box::new(|programs| fleet_renews(&workspace, programs)),
+        });
     }
     jobs.push(Job {
         name: "fuzz targets resolve",
@@ -154,6 +159,25 @@ fn fuzzing(programs: &mut programs::Installer) -> Result<Outcome> {
         }
     }
     Ok(Outcome::Ran(tally))
+}
+
+/// Simulates a small fleet with the real server.
+fn fleet_renews(workspace: &Workspace, programs: &session::Programs) -> Result<Outcome> {
+    for program in &[
+        programs::Program::new("faketime", &["--version"], "faketime"),
+        programs::Program::new("openssl", &["version"], "openssl"),
+    ] {
+        if let Err(reason) = programs.lock().provide(program) {
+            return Ok(Outcome::Skipped(reason));
+        }
+    }
+    let spread = fleet::simulate_few(&workspace.target.join("debug/certgate"))?;
+    println!("{spread}");
+    if let Err(error) = spread.check() {
+        println!("{error:#}");
+        return Ok(Outcome::Ran(Tally::of(false)));
+    }
+    Ok(Outcome::Ran(Tally::of(true)))
 }
 
 /// Checks the lock file of the fuzz targets, which are a separate workspace. The Rust tests run the
