@@ -6,6 +6,10 @@ import csv
 import http.client
 import io
 import json
+import math
+import random
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,10 +20,14 @@ from cryptography import x509
 from kit.audit import account_log, assert_chained, log
 from kit.backups import back_up, restore
 from kit.enrolment import ZONE, Enrolment
-from kit.harness import MakeServer, certgate, openssl
+from kit.harness import FULL_SIZE, MakeServer, certgate, openssl
 from kit.invites import connect, csr, one_certificate, redeem
 
 LINKS = "https://invite.example"
+
+# Kills at random instants.
+KILLS = 200 if FULL_SIZE else 6
+SEED = 18
 
 # The number of kills until one meets the commit of the certificate.
 ATTEMPTS = 5
@@ -143,21 +151,60 @@ def test_a_kill_leaves_one_certificate_or_none(
         armed.unlink()
         enrolment.server.start()
         enrolment.api = enrolment.server.api()
-        before = read(enrolment, made)
-        issued = [one["id"] for one in enrolment.api.every() if one["common_name"] == "anna"]
-        assert before["client_certificate_ids"] == issued, "the invite says which"
-        assert before["state"] == ("used" if issued else "open")
+        issued = issued_once(enrolment, made)
         # Another commit may have met the fault.
         if issued or point == "BeforeCommit":
             break
     assert len(issued) == (0 if point == "BeforeCommit" else 1)
     # The client repeats its request.
     assert use(enrolment, made, request)[0] == 200
-    after = read(enrolment, made)
-    (now,) = [one["id"] for one in enrolment.api.every() if one["common_name"] == "anna"]
-    assert after["client_certificate_ids"] == [now] and issued in ([], [now])
+    now = issued_once(enrolment, made)
+    assert len(now) == 1 and issued in ([], now)
     enrolment.server.stop()
     enrolment.server.is_intact()
+
+
+def issued_once(enrolment: Enrolment, made: dict[str, Any]) -> list[str]:
+    """Returns the certificate of an invite, or none. The invite says which."""
+    path = f"{enrolment.api.certificates}?common_name={made['name']}"
+    issued = [one["id"] for one in enrolment.api.call("GET", path).result]
+    shown = read(enrolment, made)
+    assert len(issued) <= 1 and shown["client_certificate_ids"] == issued
+    assert shown["state"] == ("used" if issued else "open")
+    return issued
+
+
+def test_kills_at_random_instants_leave_one_certificate_or_none(enrolment: Enrolment) -> None:
+    drawn = random.Random(SEED)
+    enrolment.device("first")
+    longest, issued_before = math.inf, 0
+    for name in ("second", "third", "fourth"):
+        made, request = invite(enrolment, name), csr(name)
+        begin = time.monotonic()
+        assert use(enrolment, made, request)[0] == 200
+        longest = min(longest, time.monotonic() - begin)
+
+    def redeem_once(made: dict[str, Any], request: str) -> None:
+        with suppress(OSError, http.client.HTTPException):
+            use(enrolment, made, request)
+
+    for number in range(KILLS):
+        made, request = invite(enrolment, f"anna-{number}"), csr(f"anna-{number}")
+        client = threading.Thread(target=redeem_once, args=(made, request))
+        client.start()
+        client.join(drawn.random() * longest)
+        enrolment.server.kill()
+        client.join()
+        enrolment.server.start()
+        enrolment.api = enrolment.server.api()
+        issued = issued_once(enrolment, made)
+        issued_before += len(issued)
+        assert use(enrolment, made, request)[0] == 200
+        now = issued_once(enrolment, made)
+        assert len(now) == 1 and issued in ([], now)
+    enrolment.server.stop()
+    enrolment.server.is_intact()
+    print(f"{KILLS} kills, after {issued_before} of which the certificate exists")
 
 
 def test_a_backup_has_the_invites(enrolment: Enrolment) -> None:

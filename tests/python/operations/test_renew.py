@@ -25,6 +25,7 @@ from kit.disk import Disk
 from kit.est import INVITE, Authority, EstServer, Files, Reply, leftovers
 from kit.harness import (
     CERTGATE,
+    FULL_SIZE,
     PATIENCE_SECONDS,
     REPOSITORY,
     Server,
@@ -34,8 +35,8 @@ from kit.harness import (
     openssl,
 )
 
-# The kills of a run of the tests. By hand: CERTGATE_TEST_KILLS=200.
-KILLS = int(os.environ.get("CERTGATE_TEST_KILLS", "25"))
+# The kills of each kind of files.
+KILLS = 200 if FULL_SIZE else 25
 SEED = int(os.environ.get("CERTGATE_TEST_SEED", "18"))
 
 
@@ -639,6 +640,7 @@ def test_a_kill_at_any_instant_leaves_a_working_pair(
     assert files.works() != last
     assert leftovers(files.certificate.parent) == []
     assert cut > KILLS / 4, "the kills came too late"
+    print(f"{KILLS} times, {cut} kills before the end, {renewed} new pairs")
 
 
 def duration(run: Callable[[], object]) -> float:
