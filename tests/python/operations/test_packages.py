@@ -10,42 +10,17 @@ import tarfile
 import tomllib
 from pathlib import Path
 
-import pytest
-
 from kit.deployed import judged
 from kit.harness import CERTGATE, REPOSITORY
 from kit.machine import Machine
+from kit.packages import make, only
 from kit.pages import commands
 
 VERSION = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 
 
-def make(directory: Path, executable: Path) -> Path:
-    """Makes the files of a release with an executable."""
-    xtask = CERTGATE.with_name("xtask")
-    made = ["dist", "--executable", executable, "--output", directory]
-    done = subprocess.run(
-        [xtask, *made], cwd=REPOSITORY, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return directory
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of the executable of the tests, without its debug information."""
-    directory = tmp_path_factory.mktemp("packages")
-    judged("strip", "-o", directory / "certgate", CERTGATE)
-    return make(directory / "made", directory / "certgate")
-
-
-def only(directory: Path, pattern: str) -> Path:
-    (found,) = directory.glob(pattern)
-    return found
-
-
 def test_the_package_has_what_a_service_needs(made: Path, tmp_path: Path) -> None:
-    package = only(made, "*.deb")
+    package = only("*.deb", made)
     listed = judged("dpkg-deb", "--contents", package)
     modes = {line.split()[-1]: line.split()[:2] for line in listed.splitlines()}
     for path, mode in {
@@ -76,7 +51,7 @@ def test_the_package_has_what_a_service_needs(made: Path, tmp_path: Path) -> Non
 
 
 def test_the_archive_has_the_program_its_pages_and_completions(made: Path) -> None:
-    with tarfile.open(only(made, "*.tar.gz")) as archive:
+    with tarfile.open(only("*.tar.gz", made)) as archive:
         members = {member.name: member for member in archive.getmembers()}
     top = f"certgate-{VERSION}"
     assert members[f"{top}/certgate"].mode == 0o755
@@ -105,7 +80,7 @@ def test_the_same_files_have_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_list_of_components_is_complete(made: Path) -> None:
-    document = json.loads(only(made, "*.cdx.json").read_text())
+    document = json.loads(only("*.cdx.json", made).read_text())
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
     root = document["metadata"]["component"]
     assert (root["name"], root["version"]) == ("certgate", VERSION)
@@ -125,7 +100,7 @@ def test_the_list_of_components_is_complete(made: Path) -> None:
 def test_the_archive_is_installed_as_the_page_says(made: Path, tmp_path: Path) -> None:
     """docs/install.md"""
     package, _, archive, *_ = commands("docs/install.md")
-    assert package == f"apt install ./{only(made, '*.deb').name}\n"
+    assert package == f"apt install ./{only('*.deb', made).name} curl\n"
     machine = Machine(tmp_path)
     try:
         machine.run(archive, made)

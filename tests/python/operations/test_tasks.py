@@ -1,12 +1,15 @@
-"""Ten tasks of an operator, each by the commands of README.md and docs/ alone, on one machine.
+"""Ten tasks of an operator, each by the commands of README.md and docs/ alone, on a new Debian.
 
-The machine is new: root installs certgate on it as docs/operations.md says, and everything else
-follows. A test changes only addresses, the date and the place of backups in a command.
+Root installs the package as docs/install.md says, and everything else follows. A test changes only
+addresses, the date and the place of backups in a command.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +17,16 @@ from urllib.parse import quote
 
 import pytest
 
+from kit.debian import Debian
 from kit.harness import eventually, needs
-from kit.machine import Machine
+from kit.machine import FreshMachine, Machine
+from kit.packages import only, repacked
 from kit.pages import blocks, commands, recipes
 
 BACKUPS = "/var/lib/backups"
+PUBLIC = "http://127.0.0.1:8788"
 ON_THE_MACHINE = {"CERTGATE_DATA_DIR": "/var/lib/certgate"}
+TOGETHER_SECONDS = 600
 
 
 @pytest.fixture
@@ -31,8 +38,31 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         machine.stop()
 
 
+@pytest.fixture
+def fresh(made: Path, tmp_path: Path) -> Iterator[FreshMachine]:
+    """A new Debian, with the package and a newer one in root's home."""
+    needs("debootstrap")
+    package = only("*.deb", made)
+    newer = repacked(package, tmp_path, package.name.split("_")[1].replace("-1", "-2"))
+    root = tmp_path / "root"
+    root.mkdir()
+    # In memory, because dpkg syncs each file.
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", root], check=True)
+    try:
+        system = Debian(root)
+        system.fetch(package, "nginx", "curl", "openssl")
+        shutil.copy(newer, system.at("/root"))
+        machine = FreshMachine(root)
+        try:
+            yield machine
+        finally:
+            machine.stop()
+    finally:
+        subprocess.run(["umount", "--lazy", root], check=True)
+
+
 def install(machine: Machine) -> None:
-    """Task 1: the service runs, and root's commands reach it."""
+    """Installs the service as docs/operations.md says."""
     needs("systemd-sysusers")
     script, commands_of_root, _ = commands("docs/operations.md")
     assert machine.run(script).endswith("ready\n")
@@ -42,7 +72,7 @@ def install(machine: Machine) -> None:
 
 def root(machine: Machine, script: str, **more: str) -> str:
     """Runs a command of a page as root in root's home."""
-    local = script.replace(":8788", ":80").replace("/backups", BACKUPS)
+    local = script.replace("http://pki.example.com", PUBLIC).replace("/backups", BACKUPS)
     return machine.run(local, Path("/root"), **ON_THE_MACHINE, **more)
 
 
@@ -51,9 +81,14 @@ def ca_id(machine: Machine) -> str:
     return found
 
 
-def test_ten_tasks(machine: Machine) -> None:
-    install(machine)
+def test_ten_tasks(fresh: FreshMachine) -> None:
+    machine, began = fresh, time.monotonic()
     today = datetime.now(UTC).strftime("%Y-%m-%d")
+
+    # 1. Install.
+    package, start, *_ = commands("docs/install.md")
+    machine.run(package)
+    assert "ready\n" in machine.run(start)
 
     # 2. A first certificate.
     (readme,) = recipes("README.md")
@@ -61,7 +96,7 @@ def test_ten_tasks(machine: Machine) -> None:
     assert '"status":"active"' in root(machine, first)
 
     # 3. Protect a service with nginx.
-    needs("nginx")
+    machine.run("apt install nginx curl openssl")
     page = blocks("docs/get-started.md", "## Start certgate", "## Set up for real use")
     _, issue, fetch, own, configuration, call, hello, revoke = (text for _, text in page)
     root(machine, issue + fetch + own)
@@ -117,9 +152,12 @@ def test_ten_tasks(machine: Machine) -> None:
     listed = root(machine, "certgate cert list --status all")
     assert "lost" not in listed and re.search(r"^phone-1 +(pending_)?revo", listed, re.MULTILINE)
 
-    # 9. Upgrade.
-    (upgrade,) = commands("docs/upgrades.md")
-    machine.run(upgrade)
+    # 9. Upgrade, by the newer package, which restarts the service.
+    machine.has_systemd()
+    running = "cat /run/units/certgate.pid"
+    earlier = machine.run(running)
+    machine.run(package.replace("-1_", "-2_"))
+    assert machine.run(running) != earlier
     ready = "curl -fsS --retry 5 --retry-connrefused http://127.0.0.1:8787/readyz"
     assert root(machine, ready) == "ready\n"
 
@@ -131,11 +169,14 @@ def test_ten_tasks(machine: Machine) -> None:
     assert root(machine, check, CA_ID=before).startswith("nextUpdate=")
     checked, *_ = commands("docs/check.md")
     assert "no problems found" in root(machine, checked)
+    assert time.monotonic() - began < TOGETHER_SECONDS
 
 
 def test_enforcement_points_are_installed(machine: Machine) -> None:
-    """`authz`, `gateway` and `follow`, by their pages."""
+    """`authz`, `gateway` and `follow`, by their pages, and an upgrade without the package."""
     install(machine)
+    (upgrade,) = commands("docs/upgrades.md")
+    machine.run(upgrade)
     (account,) = re.findall(
         r'"account_id": *"([0-9a-f]+)"', machine.run("cat /root/certgate-installation.json")
     )

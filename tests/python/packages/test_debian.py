@@ -13,7 +13,7 @@ import pytest
 
 from kit.debian import Debian, Service
 from kit.deployed import judged
-from kit.packages import only
+from kit.packages import only, repacked
 from kit.upgrade import Earlier
 
 
@@ -41,24 +41,12 @@ def test_lintian_finds_nothing() -> None:
     )
 
 
-def older(package: Path, directory: Path) -> Path:
-    """Returns the package with an earlier version and another default configuration."""
-    tree, made = directory / "older", directory / "older.deb"
-    judged("dpkg-deb", "--raw-extract", package, tree)
-    control = tree / "DEBIAN/control"
-    control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 0.1.0-1", control.read_text()))
-    with (tree / "etc/certgate/certgate.toml").open("a") as settings:
-        settings.write("# Of the earlier version.\n")
-    judged("dpkg-deb", "--build", "--root-owner-group", tree, made)
-    return made
-
-
 def test_the_package_is_installed_started_upgraded_and_purged(
     system: Debian, tmp_path: Path
 ) -> None:
     package = only("*.deb")
     before = system.files()
-    system.install(older(package, tmp_path))
+    system.install(repacked(package, tmp_path, "0.1.0-1", "# Of the earlier version.\n"))
     key, settings = system.at("/etc/certgate/master.key"), "/etc/certgate/certgate.toml"
     assert re.fullmatch(r"[0-9a-f]{64}", key.read_text())
     assert system.run("stat", "--format=%U %a", str("/etc/certgate")) == "root 700\n"
