@@ -18,8 +18,8 @@ use crate::routes::{
     account_tokens, accounts, adoption, api_key, audit, audit_logs, certificate_history,
     client_certificates, enforcement_points, enforcement_view, est, hostname_associations,
     invite_page, invites, issuance_rules, managed_authorities, managed_authority_requests,
-    memberships, mtls_certificates, operations, permissions, publication, revocation_feed, summary,
-    tokens, user, works, zones,
+    memberships, mtls_certificates, notifications, operations, permissions, publication,
+    revocation_feed, summary, tokens, user, works, zones,
 };
 use crate::state::Api;
 use crate::{code, openapi, response};
@@ -191,6 +191,10 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(mtls_certificates::list, mtls_certificates::create))
         .routes(routes!(mtls_certificates::get, mtls_certificates::delete))
         .routes(routes!(mtls_certificates::associations))
+        .routes(routes!(notifications::list))
+        .routes(routes!(notifications::undelivered))
+        .routes(routes!(notifications::retry))
+        .routes(routes!(notifications::test))
         .routes(routes!(user::get, user::update))
         .routes(routes!(user::verify_token))
         .routes(routes!(permissions::get))

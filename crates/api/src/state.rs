@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certgate_model::{Clock, Random};
-use certgate_service::Service;
+use certgate_service::{Notifier, Service};
 use certgate_store::ReadStore;
 
 use crate::client_address::TrustedProxies;
@@ -79,6 +79,8 @@ impl Deref for Api {
 pub struct ApiParts {
     /// The rules: every write, and every decision on a permission.
     pub service: Arc<Service>,
+    /// The destinations of notifications.
+    pub notifier: Arc<Notifier>,
     /// The reading half of the store.
     pub store: Arc<dyn ReadStore>,
     /// The clock for the state of tokens.

@@ -128,6 +128,15 @@ pub enum ClientCommand {
         #[command(subcommand)]
         command: Option<InviteCommand>,
     },
+    /// Show the destinations of notifications and their state, or list, retry and test them
+    Notifications {
+        /// The connection.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The command.
+        #[command(subcommand)]
+        command: Option<NotificationsCommand>,
+    },
     /// List, show, import and rotate the CAs that sign certificates, add and remove uploaded CAs
     Ca {
         /// The connection.
@@ -137,6 +146,17 @@ pub enum ClientCommand {
         #[command(subcommand)]
         command: CaCommand,
     },
+}
+
+/// `certgate notifications …`
+#[derive(Debug, Subcommand)]
+pub enum NotificationsCommand {
+    /// List the events that were not delivered in time
+    Undelivered,
+    /// Try each undelivered event once more, now, and end the pauses after failures
+    Retry,
+    /// Send an event of type test to each destination now
+    Test,
 }
 
 /// The connection to the server, and the output format.

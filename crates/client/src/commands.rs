@@ -17,6 +17,7 @@ mod login;
 mod managed;
 mod many;
 mod names;
+mod notifications;
 mod renew;
 mod rules;
 mod search;
@@ -29,7 +30,7 @@ use self::cert::StatusRequest;
 use crate::arguments::{
     ApiKeyCommand, AuditListArgs, CaCommand, CertCommand, ClientArgs, ClientCommand,
     ContextCommand, EnrolArgs, HostCommand, InviteArgs, InviteCommand, LoginArgs, LogoutArgs,
-    RenewArgs, RulesCommand, TokenCommand, ZoneCommand,
+    NotificationsCommand, RenewArgs, RulesCommand, TokenCommand, ZoneCommand,
 };
 use crate::failure::Failure;
 use crate::output::Screen;
@@ -108,6 +109,9 @@ pub fn run(command: ClientCommand, context: &Context<'_>) -> Result<(), Failure>
             arguments,
             command,
         } => invite(&client, context, zone.as_deref(), &arguments, command),
+        ClientCommand::Notifications { client, command } => {
+            notifications(&client, context, command)
+        }
         ClientCommand::Ca { client, command } => {
             let (session, screen) = &mut open(&client, context)?;
             match command {
@@ -176,6 +180,20 @@ fn invite(
         None => invite::create(session, zone, arguments, screen),
         Some(InviteCommand::List) => invite::list(session, zone, screen),
         Some(InviteCommand::Withdraw { id }) => invite::withdraw(session, zone, id, screen),
+    }
+}
+
+fn notifications(
+    client: &ClientArgs,
+    context: &Context<'_>,
+    command: Option<NotificationsCommand>,
+) -> Result<(), Failure> {
+    let (session, screen) = &mut open(client, context)?;
+    match command {
+        None => notifications::list(session, screen),
+        Some(NotificationsCommand::Undelivered) => notifications::undelivered(session, screen),
+        Some(NotificationsCommand::Retry) => notifications::retry(session, screen),
+        Some(NotificationsCommand::Test) => notifications::test(session, screen),
     }
 }
 

@@ -27,7 +27,7 @@ pub use certificate::{ClientCertificate, Presented};
 pub use configuration::{Configuration, ConfigurationError, HostRules};
 pub use follower::{
     Address, AddressError, ApiError, Applied, Enforce, EnforceError, Follower, FollowerError,
-    PointSettings, TokenSource, TrustError,
+    PointSettings, TokenSource, TrustError, trusting,
 };
 pub use listening::listen_remedy;
 pub use revoked::{Change, Revoked, RevokedSerials, Serial};

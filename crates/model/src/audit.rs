@@ -132,6 +132,8 @@ macro_rules! named_codes {
     };
 }
 
+pub(crate) use named_codes;
+
 named_codes!(
     /// The action of an audit entry.
     AuditAction {

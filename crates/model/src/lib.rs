@@ -16,6 +16,7 @@ mod issuance_rules;
 mod lifetime;
 mod lock;
 mod mtls_certificate;
+mod notification;
 mod page;
 mod policies;
 mod random;
@@ -63,6 +64,11 @@ pub use issuance_rules::{
 pub use lifetime::{Lifetime, NotALifetime};
 pub use lock::lock;
 pub use mtls_certificate::MtlsCertificateRecord;
+pub use notification::{
+    Backlog, Condition, DestinationRecord, EventPlace, ExpiringCertificate, ExpiryPlace,
+    NotificationEvent, NotificationId, NotificationKind, PendingEvent, ReportedState,
+    UndeliveredEvent,
+};
 pub use page::{
     AccountFilter, CertificateQuery, Direction, Join, Page, Slice, TextMatch, Visible, ZoneFilter,
     ZoneOrder,

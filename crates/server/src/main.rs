@@ -23,6 +23,7 @@ mod listener;
 mod log;
 mod metric_help;
 mod migrate;
+mod notifications;
 mod offline;
 mod process;
 mod public_url;

@@ -88,6 +88,26 @@ const HELP: &[(&str, &str)] = &[
         "Enforcement points that lack changes, by the state of their lease",
     ),
     (
+        "certgate_notifications_delivered_total",
+        "Events that a destination accepted",
+    ),
+    (
+        "certgate_notification_failures_total",
+        "Attempts to deliver events that failed",
+    ),
+    (
+        "certgate_notification_backlog",
+        "Entries of logs that a destination has not gone through",
+    ),
+    (
+        "certgate_notification_oldest_seconds",
+        "Age of the event that waits longest for a destination",
+    ),
+    (
+        "certgate_notifications_undelivered",
+        "Events that were not delivered in time and are listed",
+    ),
+    (
         "certgate_task_restarts_total",
         "Restarts of background tasks that ended by a defect, by task",
     ),

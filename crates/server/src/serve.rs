@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use certgate_api::{Api, ApiParts, Console, InvitePage, InviteParts};
 use certgate_enforcement::listen_remedy;
-use certgate_service::{EMAIL_DEFAULT, FirstNames, Initialised, Service};
+use certgate_service::{EMAIL_DEFAULT, FirstNames, Initialised, Notifier, Outlet, Service};
 use certgate_store::Store;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::{TcpListener, TcpSocket};
@@ -27,6 +27,7 @@ use crate::last_check::LastCheck;
 use crate::listener::Listener;
 use crate::log::Log;
 use crate::metric_help;
+use crate::notifications;
 use crate::offline::OfflineSocket;
 use crate::process;
 use crate::public_url;
@@ -61,6 +62,7 @@ const FIRST_ZONE: &str = "example.com";
 pub fn run(origin: Origin, url_change: public_url::Change) -> Result<(), Failure> {
     let (layers, config, files) = origin.read_first()?;
     let identities = Identities::read(&config)?;
+    let outlets = notifications::outlets(&config)?;
     process::raise_open_files();
     // Before the log, so that the first dropped line is counted too.
     let metrics = start_metrics().map_err(failure::with_causes)?;
@@ -75,7 +77,15 @@ pub fn run(origin: Origin, url_change: public_url::Change) -> Result<(), Failure
             service,
         )
     };
-    let ended = run_with(&config, url_change, &identities, metrics, &log, reloading);
+    let ended = run_with(
+        &config,
+        url_change,
+        &identities,
+        outlets,
+        metrics,
+        &log,
+        reloading,
+    );
     log.end(ended.map_err(failure::with_causes))
 }
 
@@ -83,6 +93,7 @@ fn run_with(
     config: &Config,
     url_change: public_url::Change,
     identities: &Identities,
+    outlets: Vec<Arc<dyn Outlet>>,
     metrics: PrometheusHandle,
     log: &Log,
     reloading: impl FnOnce(Arc<Service>) -> Reloader,
@@ -99,7 +110,7 @@ fn run_with(
         // Before anything is printed: a supervisor that reads the lines may send a signal.
         let mut stop = StopSignals::handle()?;
         let opened = tokio::select! {
-            opened = Opened::open(config, url_change) => opened?,
+            opened = Opened::open(config, url_change, outlets) => opened?,
             () = stop.recv() => {
                 tracing::info!("stopped during the start");
                 return Ok(());
@@ -123,13 +134,18 @@ struct Opened {
     invites: Option<(std::net::TcpListener, SocketAddr)>,
     api_url: String,
     service: Arc<Service>,
+    notifier: Arc<Notifier>,
     /// The installation, if this start made it.
     made: Option<Initialised>,
 }
 
 impl Opened {
     /// Opens or makes the installation. Dropping the future is as safe as a crash.
-    async fn open(config: &Config, url_change: public_url::Change) -> anyhow::Result<Self> {
+    async fn open(
+        config: &Config,
+        url_change: public_url::Change,
+        outlets: Vec<Arc<dyn Outlet>>,
+    ) -> anyhow::Result<Self> {
         // 1. The data directory and the sockets.
         let data_dir = DataDir::open(&config.installation.storage).await?;
         let (management, management_address) = bind(config.installation.listen, "--listen").await?;
@@ -160,6 +176,9 @@ impl Opened {
             // No client may get a list from before the backup.
             service.settler.settle_all().await?;
         }
+        let notifier = Arc::new(service.notifier(outlets, notifications::settings(config)));
+        // Before the first request: its event is one of those that new destinations get.
+        notifier.begin().await?;
         if let Err(error) = data_dir.update_profile(&api_url, config.installation.tls_certificate())
         {
             tracing::warn!("{error:#}; client commands need --api until you fix this");
@@ -173,6 +192,7 @@ impl Opened {
             invites,
             api_url,
             service,
+            notifier,
             made,
         })
     }
@@ -196,6 +216,7 @@ async fn serve(
         invites,
         api_url,
         service,
+        notifier,
         made,
     } = opened;
     let store = data_dir.store();
@@ -205,7 +226,7 @@ async fn serve(
     let lost = store.clone();
     supervisor.need(names::STORE_WRITER, async move { lost.writer_lost().await });
     let offline = start_offline(&supervisor, &data_dir, &config.installation.storage);
-    let jobs = start_jobs(&supervisor, &service, metrics.clone(), reloader);
+    let jobs = start_jobs(&supervisor, &service, &notifier, metrics.clone(), reloader);
     let listeners = 2 + u64::from(enrolment.is_some()) + u64::from(invites.is_some());
     let connections = descriptors::connections(config.connections_max.get(), listeners);
     let tasks = supervisor.tasks();
@@ -215,17 +236,21 @@ async fn serve(
     let api = Api::new(ApiParts {
         enrol_url: enrol_url(config, enrolment_address),
         invite_url: invite_url(config, invites_address),
-        ..parts(config, &service, metrics, tasks, tls, connections)
+        ..parts(
+            config,
+            &service,
+            &notifier,
+            metrics,
+            tasks,
+            tls,
+            connections,
+        )
     });
     let limits = Limits {
         connections,
         idle_timeout: config.request_timeout,
     };
-    let console = config.console.then(|| Console {
-        path: certgate_console::PATH,
-        routes: certgate_console::router(),
-    });
-    let router = certgate_api::management(api.clone(), console);
+    let router = certgate_api::management(api.clone(), console(config));
     let start = |name, socket, tls, router| {
         let answering = (config.trusted_proxies.clone(), config.documentation());
         Listener::start(&supervisor, name, socket, tls, router, limits, answering)
@@ -269,8 +294,16 @@ async fn serve(
     let listeners = [Some(management), Some(public), enrolment, invites];
     stop_all(listeners.into_iter().flatten(), config.stop_timeout).await;
     jobs.iter().chain(&offline).for_each(JoinHandle::abort);
-    finish_writes(&service, &*store).await;
+    finish_writes(&service, &notifier, &*store).await;
     ended
+}
+
+/// Returns the web console, if the settings have it.
+fn console(config: &Config) -> Option<Console> {
+    config.console.then(|| Console {
+        path: certgate_console::PATH,
+        routes: certgate_console::router(),
+    })
 }
 
 /// Stops the listeners at the same time.
@@ -296,9 +329,9 @@ fn invite_page(tls: Arc<CurrentIdentity>, identities: &Identities) -> InvitePage
 }
 
 /// Makes the last writes and closes the store.
-async fn finish_writes(service: &Service, store: &dyn Store) {
+async fn finish_writes(service: &Service, notifier: &Notifier, store: &dyn Store) {
     let last_writes = async {
-        write_last(service).await;
+        write_last(service, notifier).await;
         store.close().await;
     };
     // Every request has its answer. The process waits for a disk, but not for a network.
@@ -318,6 +351,7 @@ async fn finish_writes(service: &Service, store: &dyn Store) {
 fn parts(
     config: &Config,
     service: &Arc<Service>,
+    notifier: &Arc<Notifier>,
     metrics: PrometheusHandle,
     tasks: Arc<Tasks>,
     tls: Identities,
@@ -329,6 +363,7 @@ fn parts(
     let is_embedded = matches!(storage.database, Database::Embedded);
     ApiParts {
         service: service.clone(),
+        notifier: notifier.clone(),
         store: service.reads(),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
@@ -412,9 +447,11 @@ fn start_offline(
 fn start_jobs(
     supervisor: &Supervisor,
     service: &Arc<Service>,
+    notifier: &Arc<Notifier>,
     metrics: PrometheusHandle,
     reloader: Reloader,
-) -> [JoinHandle<()>; 7] {
+) -> [JoinHandle<()>; 8] {
+    let notifier = notifier.clone();
     let [settling, recording, watching, indexing, forgetting] = [(); 5].map(|()| service.clone());
     let reloader = Arc::new(Mutex::new(reloader));
     [
@@ -447,6 +484,10 @@ fn start_jobs(
                 }
             }
         }),
+        supervisor.keep(names::NOTIFIER, move || {
+            let notifier = notifier.clone();
+            async move { notifier.deliver_forever().await }
+        }),
         supervisor.keep(names::METRICS, move || {
             let metrics = metrics.clone();
             async move {
@@ -461,7 +502,10 @@ fn start_jobs(
 }
 
 /// Writes the data that no request waits for.
-async fn write_last(service: &Service) {
+async fn write_last(service: &Service, notifier: &Notifier) {
+    if let Err(error) = notifier.finish().await {
+        tracing::warn!(%error, "cannot note the last notifications: they are sent again");
+    }
     if let Err(error) = service.last_uses.record_all().await {
         tracing::warn!(%error, "cannot record the last use of tokens");
     }

@@ -51,10 +51,11 @@ pub mod names {
     pub const INDEXER: &str = "search indexer";
     pub const OFFLINE: &str = "offline requests";
     pub const INVITE_FILES: &str = "invite files";
+    pub const NOTIFIER: &str = "notifications";
 
     /// Tasks without which every request gets its right answer for the time of a restart: `/readyz`
     /// does not name them.
-    pub const SECONDARY: [&str; 7] = [
+    pub const SECONDARY: [&str; 8] = [
         TOKEN_USES,
         METRICS,
         CLOCK,
@@ -62,6 +63,7 @@ pub mod names {
         INDEXER,
         OFFLINE,
         INVITE_FILES,
+        NOTIFIER,
     ];
 }
 

@@ -8,6 +8,7 @@ mod adopting;
 mod api_keys;
 mod cache;
 mod certificate_gauges;
+mod conditions;
 mod delegates;
 mod enforcement_points;
 mod enrolment;
@@ -33,6 +34,9 @@ mod master_key;
 mod measures;
 mod mtls_certificates;
 mod names;
+mod notification;
+mod notification_details;
+mod notifying;
 mod offline;
 mod publishing;
 mod renewal;
@@ -100,6 +104,10 @@ pub use managed_authorities::{
 };
 pub use master_key::{MasterKey, MasterKeyError};
 pub use mtls_certificates::{MtlsCertificateUpload, MtlsCertificates};
+pub use notification::{
+    NotDelivered, Notification, NotifiedCertificate, NotifiedZone, Outlet, Subject,
+};
+pub use notifying::{Notifier, NotifierSettings, TestedDestination};
 pub use offline::OfflineToken;
 pub use publishing::{CRL_VALIDITY_DAYS, FULL_CRL_ENTRIES_MAX};
 pub use renewal::Renewal;

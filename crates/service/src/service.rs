@@ -23,6 +23,8 @@ use crate::managed_authorities::ManagedAuthorities;
 use crate::master_key::MasterKey;
 use crate::measures;
 use crate::mtls_certificates::MtlsCertificates;
+use crate::notification::Outlet;
+use crate::notifying::{Notifier, NotifierSettings};
 use crate::publishing::Publisher;
 use crate::renewal::Renewal;
 use crate::responder::Responder;
@@ -84,8 +86,7 @@ pub struct Service {
     pub feed: Feed,
     /// The end of waiting when the process ends.
     pub signals: Arc<Signals>,
-    limits: Arc<Mutex<Limits>>,
-    store: Arc<dyn Store>,
+    environment: Environment,
 }
 
 /// Reasons not to open an installation.
@@ -214,20 +215,24 @@ impl Service {
             feed: Feed::new(environment.clone()),
             access,
             last_uses,
-            signals: environment.signals,
-            limits: environment.limits,
-            store: environment.store,
+            signals: environment.signals.clone(),
+            environment,
         }
     }
 
     /// Replaces the limits. Requests that have begun keep the earlier ones.
     pub fn set_limits(&self, limits: Limits) {
-        *lock(&self.limits) = limits;
+        *lock(&self.environment.limits) = limits;
     }
 
     /// Returns the reading half of the store.
     pub fn reads(&self) -> Arc<dyn ReadStore> {
-        self.store.clone()
+        self.environment.store.clone()
+    }
+
+    /// Returns the background job that delivers notifications to these destinations.
+    pub fn notifier(&self, outlets: Vec<Arc<dyn Outlet>>, settings: NotifierSettings) -> Notifier {
+        Notifier::new(self.environment.clone(), outlets, settings)
     }
 }
 

@@ -68,17 +68,17 @@ pub use sqlite::{
 #[cfg(feature = "conformance")]
 pub use sqlite::{JournalRead, read_journal};
 pub use traits::{
-    Authorities, Certificates, CertificatesPart, EnforcementPoints, Invites, Leases, PART_OCTETS,
-    PART_RECORDS_MAX, ReadAudit, ReadAuthorities, ReadCertificates, ReadEnforcementPoints,
-    ReadInvites, ReadRevocations, ReadStore, ReadTenants, Revocations, SearchIndexes, Store,
-    Tenants,
+    Authorities, Certificates, CertificatesPart, EnforcementPoints, Invites, Leases, Notifications,
+    PART_OCTETS, PART_RECORDS_MAX, ReadAudit, ReadAuthorities, ReadCertificates,
+    ReadEnforcementPoints, ReadInvites, ReadNotifications, ReadRevocations, ReadStore, ReadTenants,
+    Revocations, SearchIndexes, Store, Tenants,
 };
 
 /// Every trait of the store, for callers that use a store by its own type.
 pub mod prelude {
     pub use crate::traits::{
-        Authorities, Certificates, EnforcementPoints, Invites, Leases, ReadAudit, ReadAuthorities,
-        ReadCertificates, ReadEnforcementPoints, ReadInvites, ReadRevocations, ReadStore,
-        ReadTenants, Revocations, SearchIndexes, Store, Tenants,
+        Authorities, Certificates, EnforcementPoints, Invites, Leases, Notifications, ReadAudit,
+        ReadAuthorities, ReadCertificates, ReadEnforcementPoints, ReadInvites, ReadNotifications,
+        ReadRevocations, ReadStore, ReadTenants, Revocations, SearchIndexes, Store, Tenants,
     };
 }

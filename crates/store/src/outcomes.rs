@@ -539,6 +539,8 @@ pub enum BackgroundJob {
     Settling,
     /// Indexing the certificates of earlier versions.
     Indexing,
+    /// Delivering notifications.
+    Notifying,
 }
 
 impl BackgroundJob {
@@ -547,6 +549,7 @@ impl BackgroundJob {
         match self {
             Self::Settling => "settling",
             Self::Indexing => "indexing",
+            Self::Notifying => "notifying",
         }
     }
 }

@@ -62,6 +62,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("schema/version_7.sqlite.sql"),
         postgres: include_str!("schema/version_7.postgres.sql"),
     },
+    Migration {
+        version: 8,
+        oldest: 5,
+        sqlite: include_str!("schema/version_8.sqlite.sql"),
+        postgres: include_str!("schema/version_8.postgres.sql"),
+    },
 ];
 
 /// One step from a version of the schema to the next.

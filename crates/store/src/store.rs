@@ -4,6 +4,7 @@ mod authorities;
 mod certificates;
 mod enforcement_points;
 mod invites;
+mod notifications;
 mod revocations;
 mod tenants;
 

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use certgate_model::{
     AccountAuthority, AccountChange, AccountFilter, AccountId, AccountRecord, AuditEntry,
-    AuditOwner, AuditQuery, AuthorityId, AuthorityRecord, AuthorityRequestRecord, By,
-    CertificateId, CertificateQuery, CertificateRecord, CertificateSearch, CrlKind, CrlRecord,
-    Direction, EnforcedCertificate, EnforcedConfiguration, Enforcement, EnforcementPointId,
-    EnforcementPointRecord, Event, FollowedChange, HistoryEntry, Indexed, Installation,
-    InstallationSummary, InviteId, InviteRecord, MtlsCertificateId, MtlsCertificateRecord, Page,
-    SearchOutcome, SerialNumber, Slice, StoredRules, Timestamp, TokenHash, TokenId, TokenRecord,
-    Totals, UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
-    ZoneSummary,
+    AuditOwner, AuditQuery, AuthorityId, AuthorityRecord, AuthorityRequestRecord, Backlog, By,
+    CertificateId, CertificateQuery, CertificateRecord, CertificateSearch, Condition, CrlKind,
+    CrlRecord, DestinationRecord, Direction, EnforcedCertificate, EnforcedConfiguration,
+    Enforcement, EnforcementPointId, EnforcementPointRecord, Event, EventPlace,
+    ExpiringCertificate, ExpiryPlace, FollowedChange, HistoryEntry, Indexed, Installation,
+    InstallationSummary, InviteId, InviteRecord, MtlsCertificateId, MtlsCertificateRecord,
+    NotificationKind, Page, PendingEvent, ReportedState, SearchOutcome, SerialNumber, Slice,
+    StoredRules, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UndeliveredEvent, UserChange,
+    UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord, ZoneSummary,
 };
 use tokio::sync::oneshot;
 
@@ -722,6 +723,108 @@ pub trait ReadAudit: Send + Sync {
     ) -> Result<Option<Indexed<Vec<HistoryEntry>>>, StoreError>;
 }
 
+/// Reads the state of notifications.
+#[async_trait]
+pub trait ReadNotifications: Send + Sync {
+    /// Returns a destination, if it exists.
+    async fn destination(&self, name: &str) -> Result<Option<DestinationRecord>, StoreError>;
+    /// Returns the backlog of a destination; the oldest event is one of these kinds.
+    async fn backlog(
+        &self,
+        destination: &str,
+        kinds: Vec<NotificationKind>,
+    ) -> Result<Backlog, StoreError>;
+    /// Returns undelivered events of every destination, those that were set aside last first.
+    async fn undelivered_events(&self, slice: Slice) -> Result<Page<UndeliveredEvent>, StoreError>;
+    /// Returns the next events of a destination, in the order of each log, and entries of the audit
+    /// log that are not reported.
+    async fn pending_events(
+        &self,
+        destination: &str,
+        limit: u32,
+    ) -> Result<Vec<PendingEvent>, StoreError>;
+    /// Returns undelivered events that are to be tried once more, in the order of each log. The
+    /// second part is `None` if the event is not in its log any more.
+    async fn retried_events(
+        &self,
+        destination: &str,
+        limit: u32,
+    ) -> Result<Vec<(UndeliveredEvent, Option<PendingEvent>)>, StoreError>;
+    /// Returns the active CAs that end before a time.
+    async fn authorities_ending(&self, before: Timestamp)
+    -> Result<Vec<ReportedState>, StoreError>;
+    /// Returns the CAs, not expired at `at`, with a CRL whose renewal was due before a time, and
+    /// the earliest end of such a CRL.
+    async fn crls_overdue(
+        &self,
+        due_before: Timestamp,
+        at: Timestamp,
+    ) -> Result<Vec<ReportedState>, StoreError>;
+    /// Returns enforcement points whose lease ended before a time, those that ended last first.
+    async fn points_silent(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ReportedState>, StoreError>;
+    /// Returns certificates of a zone that are not revoked and not replaced, by their end, and the
+    /// place at which the next call continues; `None` at the end. Reads `limit` entries of the
+    /// index.
+    async fn expiring(
+        &self,
+        zone: ZoneId,
+        after: ExpiryPlace,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<(Vec<ExpiringCertificate>, Option<ExpiryPlace>), StoreError>;
+}
+
+/// Changes it.
+#[async_trait]
+pub trait Notifications: ReadNotifications {
+    /// Makes a destination that gets the events from now on, unless it exists.
+    async fn begin_destination(&self, name: &str, at: Timestamp) -> Result<(), StoreError>;
+    /// Notes the last events of logs that a destination has or does not need, and how many were
+    /// delivered.
+    async fn advance_destination(
+        &self,
+        name: &str,
+        places: Vec<EventPlace>,
+        delivered: u64,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// Notes a failed attempt.
+    async fn note_failed_attempt(
+        &self,
+        name: &str,
+        error: String,
+        at: Timestamp,
+        attempt_on: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// Sets the next events of a destination aside as undelivered. If it has more than `max`, the
+    /// oldest are deleted.
+    async fn set_events_aside(
+        &self,
+        name: &str,
+        events: Vec<UndeliveredEvent>,
+        max: u64,
+    ) -> Result<(), StoreError>;
+    /// Marks every undelivered event for one more attempt; returns their number.
+    async fn retry_undelivered(&self) -> Result<u64, StoreError>;
+    /// Notes the outcome of that attempt.
+    async fn note_retried(
+        &self,
+        name: &str,
+        events: Vec<UndeliveredEvent>,
+        error: Option<String>,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// Stores a condition, unless this state of the object was stored before; returns whether it
+    /// is new.
+    async fn record_condition(&self, condition: Condition) -> Result<bool, StoreError>;
+    /// Deletes conditions and undelivered events from before a time.
+    async fn forget_notifications(&self, before: Timestamp) -> Result<(), StoreError>;
+}
+
 /// The reading half of the store.
 #[async_trait]
 pub trait ReadStore:
@@ -731,6 +834,7 @@ pub trait ReadStore:
     + ReadRevocations
     + ReadEnforcementPoints
     + ReadInvites
+    + ReadNotifications
     + ReadAudit
 {
     /// Returns whether other processes may change the database. Nothing reports their changes here.
@@ -752,6 +856,7 @@ pub trait Store:
     + Revocations
     + EnforcementPoints
     + Invites
+    + Notifications
     + Leases
     + SearchIndexes
 {

@@ -8,8 +8,8 @@ use axum::Router;
 use certgate_api::{Api, ApiParts, Documentation, InvitePage, InviteParts, TrustedProxies};
 use certgate_model::KeyAlgorithm;
 use certgate_service::{
-    DerJudge, EMAIL_DEFAULT, FirstInstallation, FirstNames, MasterKey, ProfileIdentity,
-    ProfileSigner, Service, Settings, Settling,
+    DerJudge, EMAIL_DEFAULT, FirstInstallation, FirstNames, MasterKey, NotifierSettings,
+    ProfileIdentity, ProfileSigner, Service, Settings, Settling,
 };
 use certgate_store::{ReadCertificates, SqliteInspector, SqliteOptions, SqliteStore, Store};
 use http::Method;
@@ -76,8 +76,13 @@ impl Installed {
             settings.clone(),
         );
         let service = Arc::new(open.await.expect("the installation opens"));
+        let notifier_settings = NotifierSettings {
+            expiring_days: 30,
+            retry_seconds: 86_400,
+        };
         let mut parts = ApiParts {
             service: service.clone(),
+            notifier: Arc::new(service.notifier(Vec::new(), notifier_settings)),
             store: service.reads(),
             clock: clock.clone(),
             random: random.clone(),

@@ -19,6 +19,7 @@ mod invites;
 mod issuance_rules;
 mod managed_cas;
 mod mtls_certificates;
+mod notifications;
 mod paths;
 mod permissions;
 mod private_key;
@@ -70,6 +71,9 @@ pub use issuance_rules::{
 };
 pub use managed_cas::{CaCrls, CaRequest, ChangeCaState, ManagedCa, NewCa, RequestCa, RotateCa};
 pub use mtls_certificates::{CreateMtlsCertificate, MtlsCertificate, MtlsCertificateAssociation};
+pub use notifications::{
+    NotificationDestination, RetriedNotifications, TestedDestination, UndeliveredNotification,
+};
 pub use paths::{
     AccountPath, AccountTokenPath, ClientCertificatePath, EnforcementPointPath, InvitePath,
     ManagedAuthorityPath, ManagedAuthorityRequestPath, MembershipPath, MtlsCertificatePath,

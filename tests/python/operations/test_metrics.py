@@ -15,6 +15,15 @@ SERVER, POINTS = "## Metrics\n", "## Metrics of enforcement points\n"
 # The ways in which clients without a token get certificates.
 ENROLLED_BY = ("invite", "renewal", "trusted_ca")
 
+# The metrics of a destination of notifications.
+NOTIFICATIONS = (
+    "certgate_notifications_delivered_total",
+    "certgate_notification_failures_total",
+    "certgate_notification_backlog",
+    "certgate_notification_oldest_seconds",
+    "certgate_notifications_undelivered",
+)
+
 
 def documented(heading: str) -> dict[str, tuple[str, set[str]]]:
     """Returns type and labels of each metric in the table of a section of the page."""
@@ -80,6 +89,7 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
         "management connection limits",
         "management listener",
         "metrics",
+        "notifications",
         "offline requests",
         "public connection limits",
         "public listener",
@@ -109,6 +119,7 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
         **{f'certgate_reloads_total{{result="{result}"}}': 0 for result in ("changed", "rejected")},
         **{f'certgate_task_restarts_total{{task="{task}"}}': 0 for task in tasks},
         **{f'certgate_status_changes_total{{to="{status}"}}': 0 for status in statuses},
+        **{f'{name}{{destination="{to}"}}': 0 for name in NOTIFICATIONS for to in ("webhook", "email")},
         'certgate_enforcement_points_lagging{lease="live"}': 0,
         'certgate_enforcement_points_lagging{lease="ended"}': 0,
     }

@@ -9,7 +9,7 @@ use super::words::lists;
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// The tags and their descriptions, in the order of the document.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 14] = [
     (
         "Client certificates",
         "Certificates of the devices and users of a zone",
@@ -41,6 +41,7 @@ const TAGS: [(&str, &str); 13] = [
         "Enforcement points",
         "Gateways that follow and acknowledge revocations",
     ),
+    ("Notifications", "Destinations of events, such as a webhook"),
 ];
 
 /// Refines the document.

@@ -19,6 +19,7 @@ pub(crate) mod managed_authorities;
 pub(crate) mod managed_authority_requests;
 pub(crate) mod memberships;
 pub(crate) mod mtls_certificates;
+pub(crate) mod notifications;
 pub(crate) mod operations;
 mod owned_tokens;
 pub(crate) mod permissions;

@@ -22,6 +22,9 @@ const CLOCK_WRONG_SECONDS: i64 = 60;
 /// The time before the end of the server's certificate at which warnings begin, in days.
 const TLS_ENDS_DAYS: i64 = 7;
 
+/// The age of an event, in seconds, from which on a destination of notifications is late.
+const NOTIFICATION_SECONDS: f64 = 900.0;
+
 /// The free space of a disk from which on a user must act, in MiB: a backup and the write-ahead log
 /// need some hundred of them.
 const DISK_WARNED_MIB: u64 = 2_048;
@@ -198,7 +201,24 @@ fn of_metrics(metrics: &str, now: Timestamp) -> Vec<Item> {
         ),
         _ => Item::good("tasks", "no background task ended by a defect"),
     });
+    items.extend(notifications(metrics));
     items
+}
+
+/// Returns a line if notifications are not delivered.
+fn notifications(metrics: &str) -> Option<Item> {
+    let undelivered = sum(metrics, "certgate_notifications_undelivered");
+    let oldest = sum(metrics, "certgate_notification_oldest_seconds");
+    let detail = match undelivered > 0.0 {
+        true => format!("{undelivered} events were not delivered in time"),
+        false => format!("events wait for {} minutes", (oldest / 60.0).round()),
+    };
+    let is_late = undelivered > 0.0 || oldest > NOTIFICATION_SECONDS;
+    is_late.then(|| {
+        let fix = "see the reason with `certgate notifications`, repair the receiver, and run \
+                   `certgate notifications retry`";
+        Item::warning("notifications", detail, fix)
+    })
 }
 
 /// Adds the values of a metric with labels.

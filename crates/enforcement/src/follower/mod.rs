@@ -37,7 +37,7 @@ pub use self::api::{ApiError, TokenSource};
 use self::disk::Disk;
 pub use self::progress::Applied;
 use self::progress::Progress;
-pub use self::trust::TrustError;
+pub use self::trust::{TrustError, client_config as trusting};
 use crate::boot::BootInstant;
 use crate::view::View;
 

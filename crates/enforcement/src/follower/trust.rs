@@ -27,7 +27,7 @@ pub enum TrustError {
 }
 
 /// Makes the TLS configuration that trusts the CAs in a PEM file, or those of the system.
-pub(super) fn client_config(authorities: Option<&Path>) -> Result<ClientConfig, TrustError> {
+pub fn client_config(authorities: Option<&Path>) -> Result<ClientConfig, TrustError> {
     let mut roots = RootCertStore::empty();
     match authorities {
         Some(path) => {

@@ -151,6 +151,31 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "notifications",
+        &["certgate notifications", "certgate notifications -o json"],
+    ),
+    (
+        "notifications undelivered",
+        &[
+            "certgate notifications undelivered",
+            "certgate notifications undelivered -o csv",
+        ],
+    ),
+    (
+        "notifications retry",
+        &[
+            "certgate notifications retry",
+            "certgate notifications retry -o json",
+        ],
+    ),
+    (
+        "notifications test",
+        &[
+            "certgate notifications test",
+            "certgate notifications test -o json",
+        ],
+    ),
+    (
         "renew",
         &[
             "certgate renew laptop-17.crt",

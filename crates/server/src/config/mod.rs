@@ -5,6 +5,8 @@ mod flags;
 mod layers;
 mod setting;
 mod show;
+mod smtp_url;
+mod webhook_url;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -13,14 +15,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certgate_api::{Documentation, TrustedProxies};
-use certgate_model::KeyAlgorithm;
+use certgate_model::{KeyAlgorithm, NotificationKind};
 use certgate_service::{BACKDATE_MINUTES_MAX, Limits, MasterKey};
 use certgate_store::PostgresUrl;
+use lettre::message::Mailbox;
 
 pub use flags::SettingFlags;
 pub use layers::{Environment, Flags, Layers};
 pub use setting::{AppliesTo, Changes, DATA_DIR_DEFAULT, Id, Setting};
 pub use show::{print, reference, show};
+pub use smtp_url::{SmtpSecurity, SmtpUrl};
+pub use webhook_url::WebhookUrl;
 
 use self::layers::Source;
 use crate::failure::Failure;
@@ -30,6 +35,15 @@ const VALIDITY_DAYS_CEILING: u32 = certgate_service::AUTHORITY_VALIDITY_DAYS;
 
 /// The longest `public_url`: with the path of a CRL it still fits a certificate's extension.
 const PUBLIC_URL_BYTES_MAX: usize = 256;
+
+/// The highest `notify_expiring_days`: a year, because most certificates are not valid for longer.
+const EXPIRING_DAYS_MAX: u64 = 365;
+
+/// The highest `notify_retry_seconds`: 30 days.
+const RETRY_SECONDS_MAX: u64 = 2_592_000;
+
+/// The most receivers of e-mail.
+const RECEIVERS_MAX: usize = 20;
 
 /// A wrong configuration. The text names the place and the problem, never the value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,6 +147,8 @@ pub struct Config {
     pub docs_url: Option<String>,
     /// True if the management listener serves the web console too.
     pub console: bool,
+    /// Notifications.
+    pub notifications: NotificationsConfig,
     /// Filter of log lines, in `tracing`'s syntax.
     pub log: String,
     /// Format of log lines.
@@ -162,6 +178,49 @@ pub struct InvitesConfig {
     pub certificate: PathBuf,
     /// PEM file with its private key.
     pub key: PathBuf,
+}
+
+/// The settings of notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotificationsConfig {
+    /// The webhook. [`None`]: there is none.
+    pub webhook: Option<WebhookConfig>,
+    /// E-mail. [`None`]: there is none.
+    pub email: Option<EmailConfig>,
+    /// The number of days before their end at which certificates are reported.
+    pub expiring_days: u32,
+    /// The age in seconds from which on an event that cannot be delivered is set aside.
+    pub retry_seconds: u32,
+}
+
+/// A webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// Its address.
+    pub url: WebhookUrl,
+    /// File with the secrets that sign requests.
+    pub secret_file: PathBuf,
+    /// PEM file with the CAs to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The kinds of events that it gets.
+    pub events: Vec<NotificationKind>,
+}
+
+/// E-mail to some addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmailConfig {
+    /// The mail server.
+    pub url: SmtpUrl,
+    /// File with the password of the user of the mail server.
+    pub password_file: Option<PathBuf>,
+    /// PEM file with the CA to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The sender.
+    pub from: Mailbox,
+    /// The receivers.
+    pub to: Vec<Mailbox>,
+    /// The kinds of events that they get.
+    pub events: Vec<NotificationKind>,
 }
 
 /// The protection of the management API on the network.
@@ -270,6 +329,7 @@ impl Configuration for Config {
                 })
             })?,
             console: read.switch(Id::Console)?,
+            notifications: read.notifications()?,
             log: read
                 .with(Id::Log, |text| {
                     match text.parse::<tracing_subscriber::EnvFilter>() {
@@ -464,6 +524,126 @@ impl Reader<'_> {
         }))
     }
 
+    fn notifications(&self) -> Result<NotificationsConfig, ConfigError> {
+        let (days, seconds) = (Id::NotifyExpiringDays, Id::NotifyRetrySeconds);
+        Ok(NotificationsConfig {
+            webhook: self.webhook()?,
+            email: self.email()?,
+            expiring_days: self
+                .number(days, 1, EXPIRING_DAYS_MAX)?
+                .map(|days| days as u32)
+                .expect("has a default"),
+            retry_seconds: self
+                .number(seconds, 10, RETRY_SECONDS_MAX)?
+                .map(|seconds| seconds as u32)
+                .expect("has a default"),
+        })
+    }
+
+    fn webhook(&self) -> Result<Option<WebhookConfig>, ConfigError> {
+        let Some(url) = self.with(Id::WebhookUrl, WebhookUrl::parse)? else {
+            for key in [Id::WebhookSecretFile, Id::WebhookCaFile, Id::WebhookEvents] {
+                if self.0.text(key).is_some() {
+                    return Err(self.error(key, "needs webhook_url too"));
+                }
+            }
+            return Ok(None);
+        };
+        let Some(secret_file) = self.path(Id::WebhookSecretFile) else {
+            let text = "needs webhook_secret_file too, because receivers verify the signature of \
+                        events";
+            return Err(self.error(Id::WebhookUrl, text));
+        };
+        let ca_file = self.path(Id::WebhookCaFile);
+        if ca_file.is_some() && !url.is_tls {
+            return Err(self.error(Id::WebhookCaFile, "needs a webhook_url with https://"));
+        }
+        Ok(Some(WebhookConfig {
+            url,
+            secret_file,
+            ca_file,
+            events: self
+                .event_kinds(Id::WebhookEvents)?
+                .unwrap_or_else(|| NotificationKind::ALL.to_vec()),
+        }))
+    }
+
+    fn email(&self) -> Result<Option<EmailConfig>, ConfigError> {
+        let Some(url) = self.with(Id::SmtpUrl, SmtpUrl::parse)? else {
+            for key in [
+                Id::SmtpPasswordFile,
+                Id::SmtpCaFile,
+                Id::EmailFrom,
+                Id::EmailTo,
+                Id::EmailEvents,
+            ] {
+                if self.0.text(key).is_some() {
+                    return Err(self.error(key, "needs smtp_url too"));
+                }
+            }
+            return Ok(None);
+        };
+        let password_file = self.path(Id::SmtpPasswordFile);
+        match (&url.user, &password_file) {
+            (Some(_), None) => {
+                return Err(self.error(Id::SmtpUrl, "needs smtp_password_file too"));
+            }
+            (None, Some(_)) => {
+                return Err(self.error(Id::SmtpPasswordFile, "needs a user in smtp_url too"));
+            }
+            _ => {}
+        }
+        let (from, to) = (
+            self.mailboxes(Id::EmailFrom, 1)?,
+            self.mailboxes(Id::EmailTo, RECEIVERS_MAX)?,
+        );
+        let (Some(from), Some(to)) = (from, to) else {
+            return Err(self.error(Id::SmtpUrl, "needs email_from and email_to too"));
+        };
+        let issued = NotificationKind::Issued;
+        let default = || {
+            let kinds = NotificationKind::ALL.iter().copied();
+            kinds.filter(|kind| *kind != issued).collect()
+        };
+        Ok(Some(EmailConfig {
+            ca_file: self.path(Id::SmtpCaFile),
+            events: self.event_kinds(Id::EmailEvents)?.unwrap_or_else(default),
+            from: from.into_iter().next().expect("there is one"),
+            to,
+            url,
+            password_file,
+        }))
+    }
+
+    /// Reads 1 to `max` addresses of e-mail.
+    fn mailboxes(&self, key: Id, max: usize) -> Result<Option<Vec<Mailbox>>, ConfigError> {
+        self.with(key, |text| {
+            let parts = text.split(',').map(|part| mailbox(part.trim()));
+            let boxes: Vec<Mailbox> = parts.collect::<Option<_>>().unwrap_or_default();
+            match (boxes.len(), max) {
+                (found, max) if (1..=max).contains(&found) => Ok(boxes),
+                (_, 1) => Err("must be an address such as certgate@example.com".to_owned()),
+                (_, max) => Err(format!(
+                    "must be 1 to {max} addresses such as ops@example.com, separated by commas"
+                )),
+            }
+        })
+    }
+
+    fn event_kinds(&self, key: Id) -> Result<Option<Vec<NotificationKind>>, ConfigError> {
+        self.with(key, |text| {
+            let names = text.split(',').map(str::trim);
+            let kinds = names.map(|name| NotificationKind::from_name(name).ok_or(name));
+            kinds.collect::<Result<Vec<_>, _>>().map_err(|unknown| {
+                let known: Vec<_> = NotificationKind::ALL
+                    .iter()
+                    .map(|kind| kind.name())
+                    .collect();
+                format!("{unknown:?} is not one of {}", known.join(", "))
+            })
+        })
+    }
+
     fn number(&self, key: Id, least: u64, most: u64) -> Result<Option<u64>, ConfigError> {
         self.with(key, |text| match text.parse() {
             Ok(number) if (least..=most).contains(&number) => Ok(number),
@@ -585,6 +765,16 @@ fn plain_url(text: &str) -> Option<String> {
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>\\".contains(&byte));
     (!rest.is_empty() && !rest.starts_with(['/', ':']) && is_plain).then(|| text.to_owned())
+}
+
+/// Reads an address of e-mail, such as `ops@example.com` or `Operators <ops@example.com>`.
+fn mailbox(text: &str) -> Option<Mailbox> {
+    let read: Mailbox = text.parse().ok()?;
+    let address = read.email.to_string();
+    // The parser ignores what it does not understand after the address.
+    let is_complete = text == address || text.ends_with(&format!("<{address}>"));
+    let is_plain = !text.chars().any(char::is_control) && address.is_ascii();
+    (is_complete && is_plain).then_some(read)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod invites;
 mod issuance_rules;
 mod lists;
 mod mtls_certificates;
+mod notifications;
 mod recorder;
 mod replacements;
 mod search;

@@ -15,6 +15,7 @@ use super::invites::invites;
 use super::issuance_rules::issuance_rules;
 use super::lists::lists;
 use super::mtls_certificates::mtls_certificates;
+use super::notifications::notifications;
 use super::replacements::replacements;
 use super::search::Searched;
 use super::tenant_changes::{account_tokens, tenant_changes};
@@ -53,6 +54,7 @@ pub async fn verbs(store: &dyn Store) {
     adopting(store).await;
     replacements(store).await;
     invites(store).await;
+    notifications(store).await;
     leases(store).await;
     Searched::begin(store, 700, 1)
         .await

@@ -8,10 +8,16 @@ use crate::db::{Db as _, Dialect};
 use crate::schema::{TABLES, Table};
 
 /// Tables whose rows are never changed.
-const UNCHANGED: [&str; 4] = ["audit_entries", "certificates", "epoch_gaps", "invite_uses"];
+const UNCHANGED: [&str; 5] = [
+    "audit_entries",
+    "certificates",
+    "epoch_gaps",
+    "invite_uses",
+    "notification_conditions",
+];
 
 /// Tables from which rows are deleted.
-const DELETED_FROM: [&str; 15] = [
+const DELETED_FROM: [&str; 17] = [
     "authority_requests",
     "crl_states",
     "crls",
@@ -24,6 +30,8 @@ const DELETED_FROM: [&str; 15] = [
     "leases",
     "lost_certificates",
     "mtls_certificates",
+    "notification_conditions",
+    "notifications_undelivered",
     "revocations",
     "tokens",
     "writers",

@@ -107,6 +107,10 @@ pub(crate) static TABLES: &[&Table] = &[
     &CERTIFICATE_REVOCATIONS,
     &CERTIFICATE_EVENTS,
     &EVENT_INDEXING,
+    &NOTIFICATION_DESTINATIONS,
+    &NOTIFICATION_CURSORS,
+    &NOTIFICATION_CONDITIONS,
+    &NOTIFICATIONS_UNDELIVERED,
 ];
 
 /// Columns that version 1 did not have are null in its rows, and outside the digest, because its
@@ -856,3 +860,97 @@ pub(crate) static EVENT_INDEXING: Table = Table::new(
 )
 .since(5)
 .sqlite_only();
+
+/// The destinations of notifications, such as `webhook`. A destination without its setting keeps its
+/// row.
+pub(crate) static NOTIFICATION_DESTINATIONS: Table = Table::new(
+    "notification_destinations",
+    &[
+        text("name"),
+        integer("begun_on"),
+        integer("failing_since").nullable(),
+        counter("attempts"),
+        integer("attempt_on").nullable(),
+        text("error").nullable(),
+        counter("delivered"),
+        integer("delivered_on").nullable(),
+        counter("undelivered"),
+    ],
+    1,
+)
+.since(8);
+
+/// The last event of each log that a destination has, or does not need. Log 0 has the conditions,
+/// the others are audit logs, by the number of their chain. No row: the destination has no event of
+/// the log yet.
+pub(crate) static NOTIFICATION_CURSORS: Table = Table::new(
+    "notification_cursors",
+    &[
+        text("destination"),
+        integer("log"),
+        integer("number"),
+        integer("at"),
+    ],
+    2,
+)
+.clustered()
+.since(8);
+
+/// States of objects that are reported once. `since` identifies the state of the object.
+/// `certificates` has IDs of 16 octets each, one after another.
+pub(crate) static NOTIFICATION_CONDITIONS: Table = Table::new(
+    "notification_conditions",
+    &[
+        integer("number"),
+        octets("id"),
+        small("kind"),
+        octets("object"),
+        integer("since"),
+        octets("account"),
+        integer("at"),
+        text("name"),
+        counter("count"),
+        octets("certificates"),
+    ],
+    1,
+)
+.indexed(&[
+    unique_index(
+        "notification_conditions_by_object",
+        &["object", "kind", "since"],
+    ),
+    index("notification_conditions_by_time", &["at"]),
+])
+.since(8);
+
+/// Events that were set aside. Their content is in the logs.
+pub(crate) static NOTIFICATIONS_UNDELIVERED: Table = Table::new(
+    "notifications_undelivered",
+    &[
+        text("destination"),
+        integer("log"),
+        integer("number"),
+        integer("at"),
+        octets("id"),
+        small("kind"),
+        octets("object"),
+        integer("set_aside_on"),
+        text("error"),
+        flag("is_retried"),
+    ],
+    3,
+)
+.indexed(&[
+    index(
+        "notifications_undelivered_by_time",
+        &["set_aside_on", "destination", "log", "number"],
+    ),
+    only(
+        "is_retried",
+        index(
+            "notifications_undelivered_retried",
+            &["destination", "log", "number"],
+        ),
+    ),
+])
+.since(8);

@@ -120,9 +120,10 @@ pub(super) use columns;
 
 macro_rules! select {
     ($($rest:literal),+) => {
-        concat!("SELECT ", columns!(), " FROM audit_entries ", $($rest),+)
+        concat!("SELECT ", $crate::verbs::audit::columns!(), " FROM audit_entries ", $($rest),+)
     };
 }
+pub(super) use select;
 
 // One bound at each end of the index: of two bounds at the same end, SQLite uses one for the index
 // and reads through to the other.

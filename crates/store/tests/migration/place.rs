@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use certgate_model::{AuthorityRequestRecord, CertificateId, CertificateRecord, KeyAlgorithm};
+use certgate_model::{
+    AuthorityRequestRecord, CertificateId, CertificateRecord, Condition, EventPlace, KeyAlgorithm,
+    NotificationKind, UndeliveredEvent,
+};
 use certgate_store::conformance::{invite, record_by, record_counted};
 use certgate_store::{
     Adopted, Adoption, AuthorityRequested, Basis, CertificateRecorded, CountedLimits, DayLimit,
@@ -110,6 +113,7 @@ impl Place {
         used.subject.common_name.clone_from(&invited.name);
         let recorded = record_by(&store, used, Basis::Invite(invited.id), by()).await;
         assert_eq!(recorded, CertificateRecorded::Recorded);
+        notified(&store).await;
         // Many at the same time, so that they share a commit.
         for first in (0..CERTIFICATES).step_by(500) {
             let numbers = first..CERTIFICATES.min(first + 500);
@@ -257,4 +261,42 @@ impl Place {
         let read = |path: PathBuf| (path.clone(), std::fs::read(path).unwrap());
         entries.map(|entry| read(entry.unwrap().path())).collect()
     }
+}
+
+/// Adds a destination of notifications with an undelivered event.
+async fn notified(store: &SqliteStore) {
+    store
+        .begin_destination("webhook", instant(1))
+        .await
+        .unwrap();
+    let condition = Condition {
+        id: [1; 16],
+        kind: NotificationKind::AuthorityExpiring,
+        object: [2; 16],
+        since: instant(2),
+        account: account(1).id,
+        at: instant(3),
+        name: "a CA".to_owned(),
+        count: 0,
+        certificates: vec![CertificateId::from_bytes([3; 16])],
+    };
+    assert!(store.record_condition(condition).await.unwrap());
+    let undelivered = UndeliveredEvent {
+        destination: "webhook".to_owned(),
+        place: EventPlace {
+            log: 0,
+            number: 1,
+            at: instant(3),
+        },
+        id: [1; 16],
+        kind: NotificationKind::AuthorityExpiring,
+        object: [2; 16],
+        set_aside_on: instant(4),
+        error: "no answer".to_owned(),
+        is_retried: false,
+    };
+    let set_aside = store
+        .set_events_aside("webhook", vec![undelivered], 9)
+        .await;
+    set_aside.unwrap();
 }

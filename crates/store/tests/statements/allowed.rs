@@ -6,6 +6,7 @@ const SMALL_TABLES: &[(&str, &str)] = &[
     ("store", "one row"),
     ("installation", "one row"),
     ("leases", "one row for each background job"),
+    ("notification_destinations", "one row for each destination"),
     ("epoch_gaps", "one row for each restored backup"),
     ("writers", "one row for each server"),
     ("schema_migrations", "one row for each version"),
@@ -200,6 +201,126 @@ const EXCEPTIONS: &[(&str, Allowed, &str)] = &[
         "SELECT min(acknowledged_epoch) FROM enforcement_points WHERE account = ",
         Allowed::Filter,
         "an account has few enforcement points",
+    ),
+    (
+        "FROM audit_chains LEFT JOIN notification_cursors",
+        Allowed::Scan,
+        "compares the log of each account with its place",
+    ),
+    (
+        "FROM audit_chains LEFT JOIN notification_cursors",
+        Allowed::Filter,
+        "compares the log of each account with its place",
+    ),
+    (
+        "FROM audit_chains LEFT JOIN notification_cursors",
+        Allowed::Sort,
+        "the logs with new entries, which are few",
+    ),
+    (
+        "INSERT INTO notification_cursors (destination, log, number, at) SELECT",
+        Allowed::Scan,
+        "notes the end of each log, once for each destination",
+    ),
+    (
+        "INSERT INTO notification_cursors (destination, log, number, at) SELECT",
+        Allowed::Filter,
+        "notes the end of each log, once for each destination",
+    ),
+    (
+        "FROM audit_entries WHERE chain = $1 AND (at, number) > ($2, $3) AND number > $3",
+        Allowed::Filter,
+        "leaves out the entries from before the clock was set back",
+    ),
+    (
+        "FROM audit_entries WHERE chain = $1 AND number = $2 LIMIT 1",
+        Allowed::Filter,
+        "the first entry after the clock was set back",
+    ),
+    (
+        "SELECT count(*) FROM notification_conditions WHERE number > ",
+        Allowed::Scan,
+        "a day has few conditions",
+    ),
+    (
+        "DELETE FROM notification_conditions WHERE at < ",
+        Allowed::Filter,
+        "spares the last row",
+    ),
+    (
+        "DELETE FROM notifications_undelivered WHERE set_aside_on < ",
+        Allowed::Scan,
+        "a destination has at most 10,000 undelivered events",
+    ),
+    (
+        "DELETE FROM notifications_undelivered WHERE set_aside_on < ",
+        Allowed::Filter,
+        "a destination has at most 10,000 undelivered events",
+    ),
+    (
+        "FROM notifications_undelivered ORDER BY set_aside_on DESC",
+        Allowed::ScanOfIndex("notifications_undelivered_by_time"),
+        "a destination has at most 10,000 undelivered events",
+    ),
+    (
+        "UPDATE notifications_undelivered SET is_retried = TRUE",
+        Allowed::Scan,
+        "a destination has at most 10,000 undelivered events",
+    ),
+    (
+        "UPDATE notifications_undelivered SET is_retried = TRUE",
+        Allowed::Filter,
+        "a destination has at most 10,000 undelivered events",
+    ),
+    (
+        "SELECT count(*) FROM notifications_undelivered WHERE destination = ",
+        Allowed::Scan,
+        "a destination has at most 10,000 undelivered events",
+    ),
+    (
+        "SELECT count(*) FROM notifications_undelivered WHERE destination = ",
+        Allowed::Filter,
+        "a destination has at most 10,000 undelivered events",
+    ),
+    (
+        "DELETE FROM notifications_undelivered WHERE (destination, log, number) IN",
+        Allowed::Scan,
+        "a destination has at most 10,000 undelivered events",
+    ),
+    (
+        "DELETE FROM notifications_undelivered WHERE (destination, log, number) IN",
+        Allowed::Sort,
+        "a destination has at most 10,000 undelivered events",
+    ),
+    (
+        "DELETE FROM notifications_undelivered WHERE (destination, log, number) IN",
+        Allowed::Filter,
+        "a destination has at most 10,000 undelivered events",
+    ),
+    (
+        "FROM accounts JOIN authorities ON authorities.number = accounts.managed_authority",
+        Allowed::Scan,
+        "looks at the active CA of each account",
+    ),
+    (
+        "FROM accounts JOIN authorities ON authorities.number = accounts.managed_authority",
+        Allowed::Filter,
+        "looks at the active CA of each account",
+    ),
+    (
+        "GROUP BY authorities.id, authorities.account, authorities.name",
+        Allowed::Sort,
+        "groups the CRLs that were not renewed in time",
+    ),
+    (
+        "GROUP BY authorities.id, authorities.account, authorities.name",
+        Allowed::Filter,
+        "leaves out the CRLs of expired CAs",
+    ),
+    (
+        "GROUP BY authorities.id, authorities.account, authorities.name",
+        Allowed::Scan,
+        "PostgreSQL may read the CAs once instead of one by one",
     ),
     (
         "(strpos(",

@@ -356,6 +356,26 @@ fn filling(octets: impl Fn(&str) -> String) -> String {
             "1000 + i, octets(70000000 + i), FALSE, 1, i, octets(i)",
         ),
         (
+            "notification_cursors",
+            "destination, log, number, at",
+            4_000,
+            "CASE WHEN i % 2 = 0 THEN 'email' ELSE 'filled' END, 1000 + i / 2, 1, i",
+        ),
+        (
+            "notification_conditions",
+            "number, id, kind, object, since, account, at, name, count, certificates",
+            20_000,
+            "1000 + i, octets(i), i % 4 + 3, octets(90000000 + i / 10), i, octets(90000000 + i), \
+          i, 'zone', 1, octets(i)",
+        ),
+        (
+            "notifications_undelivered",
+            "destination, log, number, at, id, kind, object, set_aside_on, error, is_retried",
+            20_000,
+            "CASE WHEN i % 2 = 0 THEN 'email' ELSE 'filled' END, 1000 + i % 100, i, i, octets(i), \
+          0, octets(i), i, 'error', i % 50 = 0",
+        ),
+        (
             "audit_entries",
             "chain, at, number, actor_kind, actor, action, resource_type, resource, \
           detail, hash",

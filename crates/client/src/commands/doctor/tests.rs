@@ -100,6 +100,16 @@ fn the_metrics_show_limits_versions_tasks_and_certificates() {
             "tasks",
             Colour::Yellow,
         ),
+        (
+            "certgate_notifications_undelivered{destination=\"webhook\"} 1".to_owned(),
+            "notifications",
+            Colour::Yellow,
+        ),
+        (
+            "certgate_notification_oldest_seconds{destination=\"email\"} 901".to_owned(),
+            "notifications",
+            Colour::Yellow,
+        ),
         (format!("{tls} {}", unix(30)), "TLS", Colour::Green),
         (format!("{tls} {}", unix(3)), "TLS", Colour::Yellow),
         (format!("{tls} {}", unix(-1)), "TLS", Colour::Red),
