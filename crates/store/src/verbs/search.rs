@@ -202,7 +202,7 @@ impl Searching<'_> {
             && contained.is_none()
             && source.index != Index::Ids
             && source.is_in(self.order)
-            && self.need(source, &[]) == Need::Entries
+            && self.need(source, &[]) == Need::ENTRIES
         {
             return self.one_set(db, source).await;
         }
@@ -230,10 +230,10 @@ impl Searching<'_> {
     /// the entries in `others` are left.
     fn need(&self, source: &Source, others: &[&Source]) -> Need {
         let of_order = match source.is_in(self.order) {
-            true => Need::Entries,
+            true => Need::ENTRIES,
             false => self.order.need(),
         };
-        self.conditions.need(source, others).max(of_order)
+        self.conditions.need(source, others).and(of_order)
     }
 
     /// Counts the sets, until one is so small that it is read faster than another one is counted.
@@ -285,8 +285,8 @@ impl Searching<'_> {
         let mut matching = source
             .read_through(db, self.direction, limit, need, &sieve)
             .await?;
-        for other in others.iter().filter(|_| need < without) {
-            let of_other = other.read(db, self.direction, limit, Need::Entries).await?;
+        for other in others.iter().filter(|_| need != without) {
+            let of_other = other.read(db, self.direction, limit, Need::ENTRIES).await?;
             let positions: HashSet<_> = of_other.iter().map(|entry| entry.position).collect();
             matching.retain(|entry| positions.contains(&entry.position));
         }

@@ -162,13 +162,11 @@ impl<'f> Conditions<'f> {
             || self
                 .authority
                 .is_some_and(|number| !has(Index::Authority(number)))
-            || filter.place.is_some() && !has(Index::Replaced)
             || is_limited(filter.revoked_on) && !has(Index::Revocations);
-        match (rows, states) {
-            (true, _) => Need::Rows,
-            (false, true) => Need::States,
-            // The index of IDs has those of all zones.
-            (false, false) => Need::Entries,
+        Need {
+            states,
+            places: filter.place.is_some() && !has(Index::Replaced),
+            certificates: rows,
         }
     }
 
@@ -179,20 +177,20 @@ impl<'f> Conditions<'f> {
             return true;
         };
         let filter = self.filter;
-        let is_status = filter
-            .status
-            .is_none_or(|status| status == row.state.status);
-        let is_revoked = filter.revoked_on.is_unlimited()
-            || row
-                .state
-                .revoked_on
-                .is_some_and(|at| filter.revoked_on.contains(at));
-        let is_of_authority = self
-            .authority
-            .is_none_or(|number| number == row.state.authority);
-        let is_in_place = filter.is_in_place(row.state.is_replaced);
+        let is_in_state = row.state.as_ref().is_none_or(|state| {
+            let is_status = filter.status.is_none_or(|status| status == state.status);
+            let is_of_authority = self
+                .authority
+                .is_none_or(|number| number == state.authority);
+            let is_revoked = filter.revoked_on.is_unlimited()
+                || state
+                    .revoked_on
+                    .is_some_and(|at| filter.revoked_on.contains(at));
+            is_status && is_of_authority && is_revoked
+        });
+        let is_in_place = row.is_replaced.is_none_or(|it| filter.is_in_place(it));
         let Some(certificate) = &row.certificate else {
-            return is_status && is_revoked && is_of_authority && is_in_place;
+            return is_in_state && is_in_place;
         };
         let in_ids = filter.ids.is_none_or(|ids| {
             let id = certificate.id.as_bytes();
@@ -208,11 +206,9 @@ impl<'f> Conditions<'f> {
             }
             Some(name) => name.matches(&certificate.common_name),
         };
-        is_status
-            && is_revoked
-            && in_ids
-            && is_of_authority
+        is_in_state
             && is_in_place
+            && in_ids
             && filter.issued_on.contains(certificate.issued_on)
             && filter.expires_on.contains(certificate.expires_on)
             && is_named()

@@ -56,10 +56,11 @@ pub(super) struct Entry {
     pub(super) details: Option<Row>,
 }
 
-/// Columns of a certificate.
+/// Columns of a certificate: those of a [`Need`].
 #[derive(Debug, Clone)]
 pub(super) struct Row {
-    pub(super) state: State,
+    pub(super) state: Option<State>,
+    pub(super) is_replaced: Option<bool>,
     pub(super) certificate: Option<Certificate>,
 }
 
@@ -70,7 +71,6 @@ pub(super) struct State {
     pub(super) revoked_on: Option<Timestamp>,
     /// The number of its CA, which stands beside the status.
     pub(super) authority: i64,
-    pub(super) is_replaced: bool,
 }
 
 /// The part of a certificate that never changes.
@@ -82,49 +82,72 @@ pub(super) struct Certificate {
     pub(super) expires_on: Timestamp,
 }
 
-/// The columns that are read for each entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Need {
-    /// Those of the index.
-    Entries,
-    /// Also the status.
-    States,
-    /// Also the certificate.
-    Rows,
+/// The columns that are read for each entry besides those of its index. Each of them is a look-up in
+/// a table that does not fit into the cache of a large store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Need {
+    pub(super) states: bool,
+    pub(super) places: bool,
+    pub(super) certificates: bool,
+}
+
+impl Need {
+    /// Only the columns of the index.
+    pub(super) const ENTRIES: Self = Self {
+        states: false,
+        places: false,
+        certificates: false,
+    };
+
+    /// Also the columns that another one needs.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            states: self.states || other.states,
+            places: self.places || other.places,
+            certificates: self.certificates || other.certificates,
+        }
+    }
 }
 
 impl Entry {
     /// Reads an entry with the columns that are needed.
     pub(super) fn read(row: &dyn db::Row, need: Need) -> Result<Self, StoreError> {
-        let state = |row: &dyn db::Row| {
-            Ok::<_, StoreError>(State {
-                status: row.get(2)?,
-                revoked_on: row.get(3)?,
-                authority: row.get(4)?,
-                is_replaced: row.get(5)?,
-            })
-        };
-        let details = match need {
-            Need::Entries => None,
-            Need::States => Some(Row {
-                state: state(row)?,
-                certificate: None,
-            }),
-            Need::Rows => Some(Row {
-                state: state(row)?,
-                certificate: Some(Certificate {
-                    id: row.get(6)?,
-                    common_name: row.get(7)?,
-                    issued_on: row.get(8)?,
-                    expires_on: row.get(9)?,
-                }),
-            }),
-        };
-        Ok(Self {
+        let mut entry = Self {
             key: row.get(0)?,
             position: row.get(1)?,
-            details,
-        })
+            details: None,
+        };
+        if need == Need::ENTRIES {
+            return Ok(entry);
+        }
+        let mut column = 2;
+        let mut details = Row {
+            state: None,
+            is_replaced: None,
+            certificate: None,
+        };
+        if need.states {
+            details.state = Some(State {
+                status: row.get(column)?,
+                revoked_on: row.get(column + 1)?,
+                authority: row.get(column + 2)?,
+            });
+            column += 3;
+        }
+        if need.places {
+            details.is_replaced = Some(row.get(column)?);
+            column += 1;
+        }
+        if need.certificates {
+            details.certificate = Some(Certificate {
+                id: row.get(column)?,
+                common_name: row.get(column + 1)?,
+                issued_on: row.get(column + 2)?,
+                expires_on: row.get(column + 3)?,
+            });
+        }
+        entry.details = Some(details);
+        Ok(entry)
     }
 }
 

@@ -26,14 +26,19 @@ pub(crate) async fn newest_named<D: Db>(
     let descending = Direction::Descending;
     let place = (Key::Text(name.indexed().to_owned()), newest);
     let source = Source::name(zone, name).from(descending, place);
-    let entries = source.read(db, descending, limit, Need::Rows).await?;
+    let need = Need {
+        states: true,
+        certificates: true,
+        ..Need::ENTRIES
+    };
+    let entries = source.read(db, descending, limit, need).await?;
     let named = entries.into_iter().filter_map(|entry| {
         let row = entry.details?;
-        let certificate = row.certificate?;
+        let (state, certificate) = (row.state?, row.certificate?);
         Some(Named {
             position: entry.position,
             common_name: certificate.common_name,
-            status: row.state.status,
+            status: state.status,
             expires_on: certificate.expires_on,
         })
     });

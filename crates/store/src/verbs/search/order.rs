@@ -49,9 +49,15 @@ impl Order {
     /// Returns the columns that the key needs.
     pub(super) fn need(self) -> Need {
         match self {
-            Self::Position => Need::Entries,
-            Self::RevokedOn => Need::States,
-            Self::Id | Self::Name | Self::IssuedOn | Self::ExpiresOn => Need::Rows,
+            Self::Position => Need::ENTRIES,
+            Self::RevokedOn => Need {
+                states: true,
+                ..Need::ENTRIES
+            },
+            Self::Id | Self::Name | Self::IssuedOn | Self::ExpiresOn => Need {
+                certificates: true,
+                ..Need::ENTRIES
+            },
         }
     }
 
@@ -60,10 +66,15 @@ impl Order {
         let Some(row) = &entry.details else {
             return Key::None;
         };
-        let Row { state, certificate } = row;
+        let Row {
+            state, certificate, ..
+        } = row;
         let integer = |date| Key::date(date, 0);
         match (self, certificate) {
-            (Self::RevokedOn, _) => state.revoked_on.map_or(Key::None, integer),
+            (Self::RevokedOn, _) => {
+                let revoked_on = state.as_ref().and_then(|state| state.revoked_on);
+                revoked_on.map_or(Key::None, integer)
+            }
             (Self::Id, Some(certificate)) => Key::Id(*certificate.id.as_bytes()),
             (Self::Name, Some(certificate)) => name(&certificate.common_name),
             (Self::IssuedOn, Some(certificate)) => integer(certificate.issued_on),

@@ -303,22 +303,8 @@ impl Source {
         });
         let entries = self.entries(D::DIALECT, direction, text, &limit, &limit);
         let select = match need {
-            Need::Entries => entries,
-            Need::States => {
-                let statuses = joined(D::DIALECT, "statuses", STATE);
-                format!(
-                    "SELECT entries.sort_key, entries.position, {STATE}, {REPLACED} \
-                     FROM ({entries}) AS entries{statuses}"
-                )
-            }
-            Need::Rows => {
-                let statuses = joined(D::DIALECT, "statuses", STATE);
-                let certificates = joined(D::DIALECT, "certificates", CERTIFICATE);
-                format!(
-                    "SELECT entries.sort_key, entries.position, {STATE}, {REPLACED}, {CERTIFICATE} \
-                     FROM ({entries}) AS entries{certificates}{statuses}"
-                )
-            }
+            Need::ENTRIES => entries,
+            need => with_columns(D::DIALECT, &entries, need),
         };
         let mut found = Vec::new();
         let mut visit = |row: &dyn db::Row| {
@@ -327,7 +313,7 @@ impl Source {
         };
         db.each(&select, &values, &mut visit).await?;
         // A join need not keep the order of the inner query.
-        if need != Need::Entries {
+        if need != Need::ENTRIES {
             sort(&mut found, direction);
         }
         Ok(found)
@@ -470,16 +456,36 @@ fn between(column: &str) -> String {
 /// Returns the part of an entry to hold; `None` drops it.
 pub(super) type Sieve<'s> = dyn Fn(Entry) -> Option<Entry> + Send + Sync + 's;
 
-/// The first columns of [`State`].
+/// The columns of [`State`].
 const STATE: &str = "statuses.status, statuses.revoked_on, statuses.authority";
 
-/// The last column of [`State`].
+/// True for a certificate that another one replaced.
 const REPLACED: &str = "EXISTS (SELECT 1 FROM replacements \
                         WHERE replacements.position = entries.position)";
 
 /// The columns of [`Certificate`].
 const CERTIFICATE: &str = "certificates.id, certificates.common_name, certificates.issued_on, \
                            certificates.expires_on";
+
+/// The statement that reads entries with the columns of a need, in the order of [`Entry::read`].
+fn with_columns(dialect: Dialect, entries: &str, need: Need) -> String {
+    let mut columns = String::new();
+    let mut joins = String::new();
+    if need.certificates {
+        joins.push_str(&joined(dialect, "certificates", CERTIFICATE));
+    }
+    if need.states {
+        joins.push_str(&joined(dialect, "statuses", STATE));
+        columns.push_str(&format!(", {STATE}"));
+    }
+    if need.places {
+        columns.push_str(&format!(", {REPLACED}"));
+    }
+    if need.certificates {
+        columns.push_str(&format!(", {CERTIFICATE}"));
+    }
+    format!("SELECT entries.sort_key, entries.position{columns} FROM ({entries}) AS entries{joins}")
+}
 
 /// Joins a row to each entry, one by one: without the means of its dialect, a planner may read a
 /// whole table instead.

@@ -223,7 +223,7 @@ impl Searching<'_> {
         let mut entries = part
             .read_containing(db, direction, limit, need, text)
             .await?;
-        if need != Need::Rows {
+        if !need.certificates {
             let is_cut = |name: &str| name.chars().count() >= INDEXED_NAME_MAX;
             let name = |entry: &Entry| match &entry.key {
                 Key::Text(name) => (name.contains(text.as_str()), is_cut(name)),
@@ -231,8 +231,12 @@ impl Searching<'_> {
             };
             if entries.iter().any(|entry| name(entry) == (false, true)) {
                 // The rest of these names is only in the rows.
+                let whole = Need {
+                    certificates: true,
+                    ..need
+                };
                 entries = part
-                    .read_containing(db, direction, limit, Need::Rows, text)
+                    .read_containing(db, direction, limit, whole, text)
                     .await?;
             } else {
                 entries.retain(|entry| name(entry).0);
