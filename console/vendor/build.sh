@@ -19,6 +19,7 @@ bundle() {
 
 bundle lit-html 'lit-html 3.3.3, Copyright 2017 Google LLC, BSD-3-Clause' <<'ENTRY'
 export { html, nothing, render, svg } from 'lit-html';
+export { keyed } from 'lit-html/directives/keyed.js';
 export { live } from 'lit-html/directives/live.js';
 export { ref } from 'lit-html/directives/ref.js';
 export { repeat } from 'lit-html/directives/repeat.js';

@@ -7,6 +7,7 @@ export function html(strings: TemplateStringsArray, ...values: unknown[]): Templ
 export function svg(strings: TemplateStringsArray, ...values: unknown[]): TemplateResult;
 export const nothing: unique symbol;
 export function render(value: unknown, container: HTMLElement | DocumentFragment): unknown;
+export function keyed(key: unknown, value: unknown): unknown;
 export function live(value: unknown): unknown;
 export function ref(callback: (element: Element | undefined) => void): unknown;
 export function repeat<T>(

@@ -123,6 +123,19 @@ test('every page of the list can be reached', async () => {
   });
 });
 
+test('a page of the list leaves nothing in the document', async () => {
+  await inTab(Tab.open(browser, server, 'certificates?status=all&replaced=all'), async (tab) => {
+    // Comments too: lit-html has one at each end of its parts.
+    const nodes = () =>
+      tab.page.evaluate(() => document.querySelector('table')?.childNodes.length ?? 0);
+    const first = await nodes();
+    for (const number of [2, 3, 4]) {
+      await tab.go(`certificates?status=all&replaced=all&page=${number}`);
+    }
+    assert.equal(await nodes(), first);
+  });
+});
+
 test('a choice lasts across pages and searches', async () => {
   await inTab(Tab.open(browser, server, 'certificates'), async (tab) => {
     const { main, page } = tab;

@@ -1,6 +1,6 @@
 /** A real table, which becomes one card for each row on a narrow screen. */
 
-import { html, nothing, repeat } from '../../vendor/lit-html.js';
+import { html, keyed, nothing, repeat } from '../../vendor/lit-html.js';
 
 /**
  * @typedef {object} Sort
@@ -43,10 +43,9 @@ export function table({ caption, showCaption, columns, rows, key, isSelected, em
         ${columns.map(header)}
       </tr>
     </thead>
-    ${repeat(
-      [page],
-      (name) => name,
-      () => html`<tbody>
+    ${keyed(
+      page,
+      html`<tbody>
         ${repeat(
           rows,
           key,
