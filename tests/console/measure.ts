@@ -1,10 +1,9 @@
 // Measures the console in Chromium against its targets: `cargo xtask console measure`.
 
-import { readFileSync } from 'node:fs';
-
-import type { Browser, CDPSession, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 
 import { launch, Tab } from './browser.js';
+import { QuietTab } from './quiet-tab.js';
 import { type Certificate, Server } from './server.js';
 
 /** Pages of the list that the tab shows one after another. */
@@ -148,65 +147,35 @@ async function search(tab: Tab): Promise<void> {
     }, name);
     times.push(await page.evaluate(() => window.watched.changed - window.watched.typed));
   }
-  report(`search: rows after the last key, median of ${TIMES}`, median(times), 'ms', 100);
+  const target = filled ? 150 : 100;
+  report(`search: rows after the last key, median of ${TIMES}`, median(times), 'ms', target);
 }
 
-/** The memory of the tab after many pages. */
-async function memory(tab: Tab): Promise<void> {
-  const { page } = tab;
-  const session = await tab.context.newCDPSession(page);
-  await session.send('HeapProfiler.enable');
-  for (let number = 1; number <= PAGES; number += 1) {
-    const answered = page.waitForResponse((response) => LIST.test(response.url()));
-    await tab.go(`certificates?per_page=50&page=${number}`);
-    await (await answered).finished();
-  }
-  await tab.settle();
-  const heap = await usedHeap(session);
-  report(`heap of the tab after ${PAGES} pages`, heap / 1e6, 'MB', 60);
-  const [all, empty] = [await privateMemory(browser), await emptyPage()];
-  const part = (name: string, kilobytes: number) =>
-    console.log(`${`    ${name}`.padEnd(58)} ${(kilobytes / 1000).toFixed(1).padStart(8)} MB`);
-  part('private memory of its process', all);
-  part('the same of an empty page in a browser of its own', empty);
-}
-
-/** The private memory of the process of an empty page: the part of the browser itself. */
-async function emptyPage(): Promise<number> {
-  const other = await launch();
+/** The memory of a tab before and after many pages. */
+async function memory(): Promise<void> {
+  const tab = await QuietTab.open();
   try {
-    const page = await other.newPage();
-    await page.goto('data:text/html,<!doctype html><title>empty</title>');
-    const session = await page.context().newCDPSession(page);
-    await session.send('HeapProfiler.enable');
-    await usedHeap(session);
-    return await privateMemory(other);
+    const empty = await tab.memory();
+    const query = (page: number) => `status=all&replaced=all&per_page=50&page=${page}`;
+    await tab.signIn(server, query(1));
+    const before = await tab.memory();
+    for (let page = 2; page <= PAGES; page += 1) await tab.go(query(page));
+    const after = await tab.memory();
+    report(`heap of the tab after ${PAGES} pages`, after.heap / 1e6, 'MB', 60);
+    report('    its growth since page 1', (after.heap - before.heap) / 1e6, 'MB', 1);
+    const growth = after.nodes - before.nodes;
+    report('    more nodes of the document since page 1', growth, 'nodes', 100);
+    for (const [name, { private: size }] of Object.entries({ empty, before, after })) {
+      const label = `    private memory of its process, ${name}`;
+      console.log(`${label.padEnd(58)} ${(size / 1e6).toFixed(1).padStart(8)} MB`);
+    }
   } finally {
-    await other.close();
+    await tab.close();
   }
 }
 
-async function usedHeap(session: CDPSession): Promise<number> {
-  await session.send('Performance.enable');
-  await session.send('HeapProfiler.collectGarbage');
-  const { metrics } = await session.send('Performance.getMetrics');
-  return metrics.find(({ name }) => name === 'JSHeapUsedSize')?.value ?? NaN;
-}
-
-/** The private memory of the largest process of a browser that renders, in kB, from the kernel. */
-async function privateMemory(of: Browser): Promise<number> {
-  const session = await of.newBrowserCDPSession();
-  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-  const sizes = processInfo
-    .filter(({ type }) => type === 'renderer')
-    .map(({ id }) => {
-      const rollup = readFileSync(`/proc/${id}/smaps_rollup`, 'utf8');
-      return Number(/^Private_Dirty: +(\d+) kB$/m.exec(rollup)?.[1]);
-    });
-  return Math.max(...sizes);
-}
-
-const server = await Server.withEstate();
+const filled = process.env['CERTGATE_MEASURE_DATA'];
+const server = await (filled ? Server.onFilled(filled) : Server.withEstate());
 const browser = await launch();
 try {
   await firstLoad();
@@ -214,8 +183,8 @@ try {
   await watch(tab.page);
   await rows(tab);
   await search(tab);
-  await memory(tab);
   await tab.context.close();
+  await memory();
 } finally {
   await browser.close();
   await server.stop();

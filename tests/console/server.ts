@@ -4,7 +4,15 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { on, once } from 'node:events';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -152,6 +160,17 @@ export class Server extends Api {
     cpSync(estate, join(place, 'data'), { recursive: true });
     const made = JSON.parse(readFileSync(`${estate}.json`, 'utf8')) as Installation;
     return Server.open(place, made, ['--public-url', 'http://pki.example.com', ...settings]);
+  }
+
+  /**
+   * Starts a server on a data directory that `cargo xtask bench --keep` filled. It is not copied,
+   * because ten million certificates have 16 GB.
+   */
+  static async onFilled(directory: string): Promise<Server> {
+    const place = mkdtempSync(join(tmpdir(), 'certgate-console-'));
+    symlinkSync(directory, join(place, 'data'));
+    const made = JSON.parse(readFileSync(join(directory, 'bench.json'), 'utf8')) as Installation;
+    return Server.open(place, made, []);
   }
 
   private static async open(

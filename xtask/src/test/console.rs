@@ -54,6 +54,9 @@ enum Task {
         /// Certificates of the data
         #[arg(long, default_value_t = CERTIFICATES)]
         certificates: u64,
+        /// Measure on this data directory, which `cargo xtask bench --keep` filled
+        #[arg(long, value_name = "DIR", conflicts_with = "certificates")]
+        data: Option<PathBuf>,
     },
 }
 
@@ -100,18 +103,20 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
                 &variables,
             )?
         }
-        Task::Measure { certificates } => {
+        Task::Measure { certificates, data } => {
             build(&workspace, &["--release", "--bin=certgate"])?;
-            let now = now()?;
-            let estate = estate(&workspace, &folder, Profile::Release, certificates, now)?;
-            script(
-                &workspace,
-                &folder,
-                "measure",
-                Profile::Release,
-                &estate,
-                &[],
-            )?
+            let profile = Profile::Release;
+            match data {
+                Some(data) => {
+                    let data = std::path::absolute(data)?.into_os_string();
+                    let variables = [("CERTGATE_MEASURE_DATA", data)];
+                    run_script(&workspace, &folder, "measure", profile, &variables)?
+                }
+                None => {
+                    let estate = estate(&workspace, &folder, profile, certificates, now()?)?;
+                    script(&workspace, &folder, "measure", profile, &estate, &[])?
+                }
+            }
         }
     };
     Ok(match is_done {
@@ -189,13 +194,28 @@ fn test(workspace: &Workspace, folder: &Path, names: &[String]) -> Result<Tally>
     Ok(tally)
 }
 
-/// Runs a script that is not a test. Returns true if it succeeds.
+/// Runs a script that is not a test on data that [`estate`] made, and removes these. Returns true
+/// if it succeeds.
 fn script(
     workspace: &Workspace,
     folder: &Path,
     name: &str,
     profile: Profile,
     estate: &Path,
+    variables: &[(&str, OsString)],
+) -> Result<bool> {
+    let mut variables = variables.to_vec();
+    variables.push(("CERTGATE_TEST_ESTATE", estate.into()));
+    let succeeds = run_script(workspace, folder, name, profile, &variables)?;
+    fs::remove_dir_all(estate)?;
+    Ok(succeeds)
+}
+
+fn run_script(
+    workspace: &Workspace,
+    folder: &Path,
+    name: &str,
+    profile: Profile,
     variables: &[(&str, OsString)],
 ) -> Result<bool> {
     ensure!(
@@ -205,11 +225,9 @@ fn script(
     let status = Command::new("node")
         .current_dir(folder)
         .arg(format!("built/{name}.js"))
-        .env("CERTGATE_TEST_ESTATE", estate)
         .env("CERTGATE_TEST_BINARY", binary(workspace, profile))
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .status()?;
-    fs::remove_dir_all(estate)?;
     Ok(status.success())
 }
 
