@@ -99,7 +99,7 @@ export function expiryCalendar(expiring, now) {
         const before = new Date(start.getTime() - 1).toISOString();
         const query = new URLSearchParams({
           status: 'active',
-          replaced: 'all',
+          replaced: 'false',
           'expires_on.after': before,
           'expires_on.before': iso(after),
         });

@@ -67,7 +67,7 @@ export function operationsOf(metrics) {
  * @param {Date} now
  * @returns {Warning[]}
  */
-export function warnings({ summary, authorities, points, operations, expiring }, caller, now) {
+export function warnings({ summary, authorities, points, operations }, caller, now) {
   const order = { error: 0, warning: 1, info: 2 };
   return [
     ...ofPage(),
@@ -75,7 +75,7 @@ export function warnings({ summary, authorities, points, operations, expiring },
     ...ofPoints(points, summary),
     ...ofOperations(operations, now),
     ...ofCaller(caller, now),
-    ...ofCertificates(summary, expiring, now),
+    ...ofCertificates(summary, now),
   ].toSorted((one, other) => order[one.kind] - order[other.kind]);
 }
 
@@ -213,32 +213,41 @@ function ofCaller(caller, now) {
  * @param {Date} now
  * @returns {Record<string, string>}
  */
-export function expiringSoon(now) {
-  const day = (/** @type {number} */ days) =>
-    new Date(now.getTime() + days * DAY_MS).toISOString().slice(0, 10);
+function expiringSoon(now) {
   return {
     status: 'active',
     replaced: 'false',
-    'expires_on.after': day(0),
-    'expires_on.before': day(EXPIRING_DAYS),
+    'expires_on.after': dayAfter(now, 0),
+    'expires_on.before': dayAfter(now, EXPIRING_DAYS),
   };
 }
 
 /**
+ * Returns a UTC day, as in the API.
+ * @param {Date} now
+ * @param {number} days
+ */
+function dayAfter(now, days) {
+  return new Date(now.getTime() + days * DAY_MS).toISOString().slice(0, 10);
+}
+
+/**
  * @param {import('./pages/overview.js').Summary | null} summary
- * @param {import('./pages/overview.js').Expiring} expiring
  * @param {Date} now
  * @returns {Warning[]}
  */
-function ofCertificates(summary, expiring, now) {
+function ofCertificates(summary, now) {
   if (!summary) return [];
   /** @type {Warning[]} */
   const found = [];
-  if (expiring.count > 0) {
+  const end = dayAfter(now, EXPIRING_DAYS);
+  const soon = summary.expiring.filter(({ date }) => date < end);
+  const expiring = soon.reduce((sum, { count }) => sum + count, 0);
+  if (expiring > 0) {
     const href = `#/certificates?${new URLSearchParams(expiringSoon(now))}`;
     found.push({
       kind: 'info',
-      body: text.overview.expiring(expiring.count, expiring.isCapped, EXPIRING_DAYS),
+      body: text.overview.expiring(expiring, EXPIRING_DAYS),
       remedy: html`<p><a href=${href}>${text.overview.showExpiring}</a></p>`,
     });
   }

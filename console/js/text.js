@@ -227,12 +227,11 @@ const overview = {
     'minutes, read the log of the server:',
   openPoints: 'Open the enforcement points',
   showPending: 'Show them',
-  /** @type {(number: number, isCapped: boolean, days: number) => string} */
-  expiring: (number, isCapped, days) => {
+  /** @type {(number: number, days: number) => string} */
+  expiring: (number, days) => {
     const expire = plural(number, 'certificate expires', 'certificates expire');
-    const more = isCapped ? 'More than ' : '';
     return (
-      `${more}${expire} in the next ${days} days, and no renewal has replaced ` +
+      `${expire} in the next ${days} days, and no renewal has replaced ` +
       `${number === 1 ? 'it' : 'them'}. Issue new ones to their owners in time:`
     );
   },
@@ -278,7 +277,6 @@ const certificates = {
   },
   replaced: { false: 'Hidden', all: 'Shown', true: 'Only these' },
   replacedHint: 'Certificates that a renewal replaced. They work until they end or are revoked.',
-  showReplaced: 'Show replaced ones too',
   filters: 'Dates and CA',
   issue: 'Issue…',
   authority: 'CA',
@@ -393,7 +391,6 @@ const certificates = {
   capped: (max) =>
     `More than ${count(max)} certificates match. The pages have the first ${count(max)} of them. ` +
     'Add a condition to see the others. An export and a bulk action have all of them.',
-  exactWithReplaced: 'With replaced ones, the list is exact and has every page.',
   /** @type {(max: number) => string} */
   beyond: (max) =>
     `The pages of a search end after ${count(max)} matches. Add a condition to see the others.`,

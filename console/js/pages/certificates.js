@@ -486,27 +486,7 @@ class List {
         html`<button @click=${go}>${words.continueSearch}</button>`,
       );
     }
-    return isCapped
-      ? notice('info', words.capped(MATCHES_MAX), this.#exactWithReplaced({ page: null }))
-      : nothing;
-  }
-
-  /**
-   * The button to the list that is exact at any depth, if only the place in a line limits this one.
-   *
-   * @param {Record<string, string | null>} changes
-   */
-  #exactWithReplaced(changes) {
-    const { query } = this.view;
-    if (!isStatusOnly(query) || replacedOf(query) === 'all' || pageOf(query).order !== null) {
-      return nothing;
-    }
-    const go = () => {
-      this.#error = null;
-      this.#change({ ...changes, replaced: 'all' });
-    };
-    return html`<p>${words.exactWithReplaced}</p>
-      <button @click=${go}>${words.showReplaced}</button>`;
+    return isCapped ? notice('info', words.capped(MATCHES_MAX)) : nothing;
   }
 
   /**
@@ -644,8 +624,7 @@ class List {
         return notice(
           'warning',
           words.beyond(MATCHES_MAX),
-          html`<button @click=${reset({ page: null })}>${text.common.firstPage}</button>
-            ${this.#exactWithReplaced({ page: this.view.query.get('page') })}`,
+          html`<button @click=${reset({ page: null })}>${text.common.firstPage}</button>`,
         );
       case 1533:
         return notice(

@@ -1,9 +1,8 @@
 /** Page 1: is everything in order? */
 
 import { html, nothing } from '../../vendor/lit-html.js';
-import { readList } from '../certificates/requests.js';
 import { activityChart, expiryCalendar } from '../overview-charts.js';
-import { expiringSoon, operationsOf, warnings } from '../overview-warnings.js';
+import { operationsOf, warnings } from '../overview-warnings.js';
 import { count, text } from '../text.js';
 import { foreign } from '../ui/certificate-name.js';
 import { command } from '../ui/copy.js';
@@ -46,20 +45,15 @@ const ROWS_MAX = 8;
  *
  * @typedef {object} Summary
  * @property {import('../types.js').Totals} totals
- * @property {import('../types.js').Totals | null} replaced Of these. Null: too many to count.
+ * @property {import('../types.js').Totals | null} replaced Of these. Null: not all counted yet.
  * @property {AuthorityTotals[]} certificate_authorities
- * @property {import('../types.js').DayCount[]} expiring
+ * @property {import('../types.js').DayCount[]} expiring Without replaced ones.
  * @property {import('../types.js').DayCount[]} issued
  * @property {import('../types.js').DayCount[]} revoked
  * @property {number} uncounted
  *
- * @typedef {object} Expiring The certificates that expire soon, without replaced ones.
- * @property {number} count
- * @property {boolean} isCapped There are more.
- *
  * @typedef {object} State
  * @property {Summary | null} summary
- * @property {Expiring} expiring
  * @property {Authority[] | null} authorities
  * @property {import('../types.js').EnforcementPoint[] | null} points
  * @property {import('../overview-warnings.js').Operations | null} operations
@@ -76,7 +70,6 @@ export const page = {
     /** @type {State} */
     const state = {
       summary: null,
-      expiring: { count: 0, isCapped: false },
       authorities: null,
       points: null,
       operations: null,
@@ -127,9 +120,8 @@ async function readAll(view, state) {
   const { api, live, session, signal, zone, account } = view;
   const options = { signal };
   const ofAccount = `/certgate/v1/accounts/${account}`;
-  const [summary, expiring, authorities, points] = await Promise.all([
+  const [summary, authorities, points] = await Promise.all([
     api.get(`/certgate/v1/zones/${zone?.id}/summary`, {}, options),
-    readExpiring(view),
     account !== null && session.may(READ_ACCOUNT)
       ? readAuthorities(api, ofAccount, options)
       : null,
@@ -142,7 +134,6 @@ async function readAll(view, state) {
     state.operationsRead = Date.now();
   }
   state.summary = summary.result;
-  state.expiring = expiring;
   state.authorities = authorities;
   state.points = points?.result ?? null;
   const { pending_revocation: revoking, pending_reactivation: restoring } = summary.result.totals;
@@ -151,16 +142,6 @@ async function readAll(view, state) {
   if (isPending && !state.isPending) live.expect();
   if (!isPending && state.isPending) live.settled();
   state.isPending = isPending;
-}
-
-/**
- * @param {import('../page.js').View} view
- * @returns {Promise<Expiring>}
- */
-async function readExpiring({ api, signal, zone }) {
-  const parameters = { ...expiringSoon(new Date()), limit: '1' };
-  const { info, isCapped } = await readList(api, zone?.id ?? '', parameters, { signal });
-  return { count: info.total_count, isCapped: isCapped || info.continue !== undefined };
 }
 
 /**

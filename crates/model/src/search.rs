@@ -201,14 +201,14 @@ impl CertificateFilter {
         *self == status_only
     }
 
-    /// Returns true if it asks for the newest of each line, and has no other condition but the
-    /// status.
-    pub fn is_newest_only(&self) -> bool {
+    /// Returns true if it has no condition but the status and the place in the line: counters make
+    /// its lists exact at any depth.
+    pub fn is_counted(&self) -> bool {
         let rest = Self {
             place: None,
             ..self.clone()
         };
-        self.place == Some(LinePlace::Newest) && rest.is_status_only()
+        rest.is_status_only()
     }
 }
 

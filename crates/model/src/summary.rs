@@ -15,15 +15,12 @@ pub const SUMMARY_PAST_DAYS: i64 = 90;
 pub struct ZoneSummary {
     /// All certificates, by status.
     pub totals: Totals,
-    /// Those that a renewal replaced, by status. `None`: more than [`MATCHES_MAX`], and not
-    /// counted.
-    ///
-    /// [`MATCHES_MAX`]: crate::MATCHES_MAX
+    /// Those that a renewal replaced, by status. `None`: not all are counted yet after an upgrade.
     pub replaced: Option<Totals>,
     /// Those of each CA, the oldest CA first.
     pub by_authority: Vec<(AuthorityRef, Totals)>,
-    /// Certificates that are not revoked, by the day on which they expire, for the next
-    /// [`SUMMARY_EXPIRING_DAYS`].
+    /// Certificates that are not revoked and not replaced, by the day on which they expire, for the
+    /// next [`SUMMARY_EXPIRING_DAYS`].
     pub expiring: Vec<(i64, u64)>,
     /// Certificates by the day on which they were issued, for the last [`SUMMARY_PAST_DAYS`].
     pub issued: Vec<(i64, u64)>,
@@ -40,7 +37,8 @@ pub struct ZoneSummary {
 pub struct InstallationSummary {
     /// All certificates, by status.
     pub totals: Totals,
-    /// Certificates that are not revoked, by the day on which they expire, from today on.
+    /// Certificates that are not revoked and not replaced, by the day on which they expire, from
+    /// today on.
     pub expiring: Vec<(i64, u64)>,
     /// The certificates of an earlier version that are not in the search index and the counters
     /// yet.

@@ -16,7 +16,7 @@ const HELP: &[(&str, &str)] = &[
     ),
     (
         "certgate_certificates_expiring",
-        "Certificates that are not revoked and expire within some days",
+        "Certificates that are not revoked or replaced and expire within some days",
     ),
     (
         "certgate_certificates_unindexed",

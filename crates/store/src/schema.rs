@@ -68,6 +68,13 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("schema/version_8.sqlite.sql"),
         postgres: include_str!("schema/version_8.postgres.sql"),
     },
+    Migration {
+        version: 9,
+        // Programs of earlier versions would not count what they replace.
+        oldest: 9,
+        sqlite: include_str!("schema/version_9.sqlite.sql"),
+        postgres: include_str!("schema/version_9.postgres.sql"),
+    },
 ];
 
 /// One step from a version of the schema to the next.
@@ -121,6 +128,7 @@ impl Kind {
 enum Range {
     Any,
     Between(i64, i64),
+    AtLeast(i64),
     NotNegative,
     Negative,
 }
@@ -407,6 +415,7 @@ impl Table {
         }
         let range = match (column.range, column.kind, dialect) {
             (Range::Between(least, most), ..) => format!("{name} BETWEEN {least} AND {most}"),
+            (Range::AtLeast(least), ..) => format!("{name} >= {least}"),
             (Range::NotNegative, ..) => format!("{name} >= 0"),
             (Range::Negative, ..) => format!("{name} < 0"),
             (Range::Any, Kind::Flag, Dialect::Sqlite) => format!("{name} IN (0, 1)"),

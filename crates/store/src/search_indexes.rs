@@ -26,13 +26,18 @@ const INSERT_ROWS: usize = 1_000;
 /// The certificates that one transaction counts.
 const COUNT_ROWS: i64 = 500;
 
+/// The replaced certificates that one transaction counts.
+const REPLACED_ROWS: u32 = 500;
+
 /// The entries of an audit log that one transaction looks at.
 const EVENT_ROWS: u32 = 1_000;
 
 #[async_trait]
 impl<E: Engine> SearchIndexes for SqlStore<E> {
     async fn is_indexed(&self) -> Result<bool, StoreError> {
-        Ok(self.last_unfinished().await?.is_none() && !self.has_earlier_events().await?)
+        Ok(self.last_unfinished().await?.is_none()
+            && !self.has_replaced().await?
+            && !self.has_earlier_events().await?)
     }
 
     async fn index_next(&self, work: &mut IndexWork) -> Result<IndexStep, StoreError> {
@@ -123,6 +128,13 @@ impl<E: Engine> SqlStore<E> {
         read.await
     }
 
+    async fn has_replaced(&self) -> Result<bool, StoreError> {
+        let read = self.read(View::Statement, (), |db, ()| {
+            Box::pin(backfill::has_replaced(db))
+        });
+        read.await
+    }
+
     async fn has_earlier_events(&self) -> Result<bool, StoreError> {
         let read = self.read(View::Statement, (), |db, ()| {
             Box::pin(certificate_events::has_earlier(db))
@@ -133,6 +145,12 @@ impl<E: Engine> SqlStore<E> {
     /// Counts certificates, or builds an index of the database itself.
     async fn count_next(&self) -> Result<IndexStep, StoreError> {
         match self.last_unfinished().await? {
+            None | Some(0) if self.has_replaced().await? => {
+                let count = self.write((), |db, ()| {
+                    Box::pin(backfill::count_replaced(db, REPLACED_ROWS))
+                });
+                return count.await.map(|()| IndexStep::Worked);
+            }
             None if self.has_earlier_events().await? => {
                 let index = self.write((), |db, ()| {
                     Box::pin(certificate_events::index_earlier(db, EVENT_ROWS))

@@ -12,14 +12,14 @@ use crate::{Date, Uuid};
 pub struct ZoneSummary<'a> {
     /// By status.
     pub totals: StatusTotals,
-    /// Those that a renewal replaced, by status; null if they are more than 10,000.
+    /// Those that a renewal replaced, by status; null while they are counted after an upgrade.
     #[serde(default)]
     #[schema(required = true)]
     pub replaced: Option<StatusTotals>,
     /// By the CA that signed them, and status.
     pub certificate_authorities: Vec<AuthorityTotals<'a>>,
-    /// Certificates that are not revoked, by the UTC day of `expires_on`: today and the next 399
-    /// days, without days that have none.
+    /// Certificates that are not revoked and not replaced, by the UTC day of `expires_on`: today and
+    /// the next 399 days, without days that have none.
     pub expiring: Vec<DayCount>,
     /// Certificates by the UTC day of `issued_on`: today and the 89 days before, without days that
     /// have none.

@@ -25,7 +25,8 @@ use crate::session::{Session, encoded};
 /// The certificates in one request: the most that the API returns, few in tests.
 pub const PAGE_MAX: u64 = if cfg!(test) { 8 } else { 1000 };
 
-/// The matches of a search up to which the API counts exactly and has pages; few in tests.
+/// The matches of a search up to which the API counts and has pages where it has no counters; few
+/// in tests.
 const EXACT_MAX: u64 = if cfg!(test) {
     20
 } else {
@@ -380,7 +381,8 @@ impl Search {
     }
 
     fn is_exact(&self, page: &Page) -> bool {
-        let is_known = page.info.next.is_none() && page.info.total_count < EXACT_MAX;
+        // A list that the API does not count has this very number, whatever its matches.
+        let is_known = page.info.next.is_none() && page.info.total_count != EXACT_MAX;
         self.is_status_only() || is_known
     }
 

@@ -3,20 +3,30 @@
 use std::collections::BTreeMap;
 
 use certgate_model::{
-    AuthorityRecord, AuthorityRef, CertificateId, CertificateQuery, CertificateRecord, CrlKind,
-    Event, SECONDS_PER_DAY, SUMMARY_EXPIRING_DAYS, SUMMARY_PAST_DAYS, Slice, Status, Timestamp,
-    Totals, Transition, ZoneId, ZoneSummary,
+    AuthorityRecord, AuthorityRef, CertificateFilter, CertificateId, CertificateQuery,
+    CertificateRecord, CertificateSearch, CrlKind, Direction, Event, LinePlace, MatchCount,
+    SECONDS_PER_DAY, SUMMARY_EXPIRING_DAYS, SUMMARY_PAST_DAYS, SearchOutcome, Slice, Status,
+    Timestamp, Totals, Transition, ZoneId, ZoneSummary,
 };
 
 use super::fixtures;
 use super::fixtures::{by, by_at};
+use super::replacements::record_by;
 use crate::{
-    CertificateRecorded, CertificatesPart, Neighbours, Settled, StatusChange, Store, ZoneDeleted,
-    ZoneRecorded,
+    Basis, CertificateRecorded, CertificatesPart, Neighbours, Renewal, RenewalRefused,
+    SearchLimits, Settled, StatusChange, Store, ZoneDeleted, ZoneRecorded,
 };
 
 /// The time from one certificate to the next, for changes.
 const CHANGE_SECONDS: u32 = 1_000;
+
+/// Limits under which a search finds only what counters lead to.
+const NOTHING: SearchLimits = SearchLimits {
+    matches: 0,
+    chunk: 1,
+    entries: 0,
+    ..SearchLimits::DEFAULT
+};
 
 /// The number of zones that a history has at a time.
 const ZONES: u32 = 3;
@@ -35,6 +45,13 @@ pub enum Step {
         status: u8,
         /// The quota of the zone, if any.
         quota: Option<u16>,
+    },
+    /// Renews some certificates, one after another.
+    Renew {
+        /// The index of the first among all.
+        certificate: u32,
+        /// Their number.
+        count: u8,
     },
     /// Applies an event to one certificate.
     Change {
@@ -127,8 +144,16 @@ impl<'s> History<'s> {
                 self.issue(zone, u32::from(count), status, quota.map(u64::from))
                     .await;
             }
+            Step::Renew { certificate, count } => {
+                for n in 0..u32::from(count) {
+                    let all = self.count();
+                    if all > 0 {
+                        self.renew(certificate.wrapping_add(n) as usize % all).await;
+                    }
+                }
+            }
             Step::Change { certificate, event } => {
-                let count: usize = self.zones.iter().map(|zone| zone.certificates.len()).sum();
+                let count = self.count();
                 if count > 0 {
                     self.change(certificate as usize % count, event).await;
                 }
@@ -178,12 +203,56 @@ impl<'s> History<'s> {
         }
     }
 
-    async fn change(&mut self, mut index: usize, event: Event) {
+    /// The number of certificates of all zones.
+    fn count(&self) -> usize {
+        self.zones.iter().map(|zone| zone.certificates.len()).sum()
+    }
+
+    /// Returns the index of the zone of a certificate, and its index there.
+    fn place(&self, mut index: usize) -> (usize, usize) {
         let mut zone = 0;
         while index >= self.zones[zone].certificates.len() {
             index -= self.zones[zone].certificates.len();
             zone += 1;
         }
+        (zone, index)
+    }
+
+    async fn renew(&mut self, index: usize) {
+        let (zone, index) = self.place(index);
+        let zone = &mut self.zones[zone];
+        let old = &mut zone.certificates[index];
+        let mut new = fixtures::certificate(self.issued, zone.id, &self.authority, Status::Active);
+        let renewal = Renewal {
+            replaced: old.id,
+            interval_seconds: 0,
+            per_day_max: u64::MAX,
+            revoke_on: None,
+        };
+        let basis = Basis::Renewal(renewal);
+        let recorded = record_by(self.store, new.clone(), basis, by()).await;
+        let expected = match (old.status, old.lineage.replaced_by) {
+            (Status::PendingRevocation | Status::Revoked, _) => {
+                RenewalRefused::Revoked(old.revocation_reason.unwrap_or_default())
+            }
+            (_, Some(by)) => RenewalRefused::Replaced {
+                by,
+                on: fixtures::by().at,
+            },
+            (_, None) => {
+                assert_eq!(recorded, CertificateRecorded::Recorded);
+                old.lineage.replaced_by = Some(new.id);
+                new.lineage.replaces = Some(old.id);
+                zone.certificates.push(new);
+                self.issued += 1;
+                return;
+            }
+        };
+        assert_eq!(recorded, CertificateRecorded::NotReplaced(expected));
+    }
+
+    async fn change(&mut self, index: usize, event: Event) {
+        let (zone, index) = self.place(index);
         let zone = &mut self.zones[zone];
         let certificate = &mut zone.certificates[index];
         // Hours later each time, so that the revocations are on several days.
@@ -317,6 +386,62 @@ impl<'s> History<'s> {
                 .await;
             }
         }
+        for place in [LinePlace::Newest, LinePlace::Replaced] {
+            let status = Status::ALL.get(self.next(5) as usize).copied();
+            let of_set = self.zones[at].of_lines(place, status).count() as u64;
+            for first in [0, self.next(of_set + 2)] {
+                let size = self.next(40) as u32;
+                self.compare_lines(at, place, status, Slice { first, size })
+                    .await;
+            }
+        }
+    }
+
+    /// Compares a page of the certificates in a place of their lines, in both directions. The
+    /// search counts and walks nothing.
+    async fn compare_lines(
+        &self,
+        at: usize,
+        place: LinePlace,
+        status: Option<Status>,
+        slice: Slice,
+    ) {
+        let zone = &self.zones[at];
+        let mut expected: Vec<_> = zone.of_lines(place, status).map(|one| one.id).collect();
+        for direction in [Direction::Descending, Direction::Ascending] {
+            let filter = CertificateFilter {
+                status,
+                place: Some(place),
+                ..CertificateFilter::default()
+            };
+            let search = CertificateSearch {
+                filter,
+                order: None,
+                direction: Some(direction),
+                slice,
+                after: None,
+            };
+            let outcome = self.store.search_within(zone.id, search.clone(), NOTHING);
+            let SearchOutcome::Found {
+                items,
+                rest,
+                count,
+                next: None,
+            } = outcome.await.expect("search")
+            else {
+                panic!("{search:?}")
+            };
+            assert_eq!(
+                count,
+                MatchCount::Exact(expected.len() as u64),
+                "{search:?}"
+            );
+            let found: Vec<_> = items.iter().map(|one| one.id).chain(rest).collect();
+            let first = usize::try_from(slice.first).expect("a small number");
+            let page = expected.iter().skip(first).take(slice.size as usize);
+            assert!(found.iter().eq(page), "{search:?}");
+            expected.reverse();
+        }
     }
 
     /// Compares the summary of a zone, on a day after all changes.
@@ -329,7 +454,8 @@ impl<'s> History<'s> {
         let is_valid = |one: &&CertificateRecord| {
             matches!(one.status, Status::Active | Status::PendingReactivation)
         };
-        let expiring = certificates.iter().filter(is_valid);
+        let is_newest = |one: &&CertificateRecord| one.lineage.replaced_by.is_none();
+        let expiring = certificates.iter().filter(is_valid).filter(is_newest);
         let name = AuthorityRef {
             id: self.authority.id,
             name: self.authority.name.clone(),
@@ -337,7 +463,9 @@ impl<'s> History<'s> {
         let is_used = !certificates.is_empty();
         let expected = ZoneSummary {
             totals: zone.totals(),
-            replaced: Some(Totals::default()),
+            replaced: Some(Totals::new(Status::ALL.map(|status| {
+                zone.of_lines(LinePlace::Replaced, Some(status)).count() as u64
+            }))),
             by_authority: is_used.then(|| (name, zone.totals())).into_iter().collect(),
             expiring: by_day(expiring.map(|one| day(one.expires_on)).filter(ahead)),
             issued: by_day(
@@ -372,8 +500,9 @@ impl<'s> History<'s> {
             for status in Status::ALL {
                 totals[usize::from(status.code())] += zone.totals().of(status);
             }
-            valid += zone.totals().of(Status::Active);
-            valid += zone.totals().of(Status::PendingReactivation);
+            for status in [Status::Active, Status::PendingReactivation] {
+                valid += zone.of_lines(LinePlace::Newest, Some(status)).count() as u64;
+            }
         }
         assert_eq!(all.totals, Totals::new(totals));
         assert_eq!(all.expiring_within(0, i64::MAX), valid);
@@ -455,6 +584,12 @@ impl<'s> History<'s> {
                 self.play(Step::Change { certificate, event }).await;
             }
             self.play(Step::Settle { limit: 30 }).await;
+            // So that whole blocks are replaced, and others in part.
+            self.play(Step::Renew {
+                certificate: n * 150,
+                count: 150,
+            })
+            .await;
         }
         assert!(self.issued() > 4 * 512);
         self.compare_everything(50).await;
@@ -476,6 +611,14 @@ impl<'s> History<'s> {
                     )
                     .await;
                     first += u64::from(size);
+                }
+                for place in [LinePlace::Newest, LinePlace::Replaced] {
+                    let of_set = zone.of_lines(place, status).count() as u64;
+                    for page in 0..=of_set / u64::from(size) {
+                        let first = page * u64::from(size);
+                        self.compare_lines(at, place, status, Slice { first, size })
+                            .await;
+                    }
                 }
             }
         }
@@ -563,6 +706,17 @@ impl Zone {
             .iter()
             .rev()
             .filter(move |certificate| status.is_none_or(|status| certificate.status == status))
+    }
+
+    /// Returns the certificates in a place of their lines with a status, newest first.
+    fn of_lines(
+        &self,
+        place: LinePlace,
+        status: Option<Status>,
+    ) -> impl Iterator<Item = &CertificateRecord> {
+        let is_wanted = place == LinePlace::Replaced;
+        self.matching(status)
+            .filter(move |one| one.lineage.replaced_by.is_some() == is_wanted)
     }
 
     fn totals(&self) -> Totals {

@@ -401,7 +401,7 @@ impl<'s> Searched<'s> {
                 next: None,
             } => {
                 let items = self.page(items, rest).await;
-                let is_listed = search.filter.is_status_only()
+                let is_listed = search.filter.is_counted()
                     && matches!(search.order, None | Some(CertificateOrder::IssuedOn));
                 let is_exact = is_listed || expected.len() as u64 <= max || is_few(search);
                 match count {

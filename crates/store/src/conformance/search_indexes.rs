@@ -22,6 +22,13 @@ pub(crate) async fn forget_indexes<D: Db>(db: &D) -> Result<(), StoreError> {
         "INSERT INTO indexing (zone, below, counted_below) \
          SELECT position >> 36, max(position) + 1, max(position) + 1 FROM certificates \
          GROUP BY position >> 36",
+        "UPDATE blocks SET replaced_active = 0, replaced_pending_reactivation = 0, \
+         replaced_pending_revocation = 0, replaced_revoked = 0",
+        "UPDATE upper_blocks SET replaced_active = 0, replaced_pending_reactivation = 0, \
+         replaced_pending_revocation = 0, replaced_revoked = 0",
+        "DELETE FROM replacement_counting",
+        "INSERT INTO replacement_counting (zone, below) \
+         SELECT position >> 36, max(position) + 1 FROM replacements GROUP BY position >> 36",
     ];
     statements.extend_from_slice(match D::DIALECT {
         Dialect::Sqlite => &[

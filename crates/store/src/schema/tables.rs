@@ -99,6 +99,7 @@ pub(crate) static TABLES: &[&Table] = &[
     &AUTHORITY_COUNTERS,
     &DAY_COUNTERS,
     &INDEXING,
+    &REPLACEMENT_COUNTING,
     &CERTIFICATE_NAMES,
     &CERTIFICATE_FINGERPRINTS,
     &CERTIFICATE_EXPIRIES,
@@ -520,13 +521,18 @@ const fn counter(name: &'static str) -> Column {
     integer(name).within(Range::NotNegative)
 }
 
-/// A block and the number of its certificates in each status, in the order of the statuses' codes.
+/// A block and the number of its certificates in each status, in the order of the statuses' codes,
+/// then of the replaced ones among them.
 const COUNTERS: &[Column] = &[
     integer("block"),
     counter("active"),
     counter("pending_reactivation"),
     counter("pending_revocation"),
     counter("revoked"),
+    counter("replaced_active").since(9),
+    counter("replaced_pending_reactivation").since(9),
+    counter("replaced_pending_revocation").since(9),
+    counter("replaced_revoked").since(9),
 ];
 
 pub(crate) static BLOCKS: Table = Table::new("blocks", COUNTERS, 1);
@@ -712,7 +718,7 @@ pub(crate) static WRITERS: Table = Table::new(
         text("id"),
         integer("batch"),
         integer("at"),
-        integer("version").since(5),
+        integer("version").within(Range::AtLeast(9)).since(5),
     ],
     1,
 )
@@ -770,9 +776,9 @@ pub(crate) static AUTHORITY_COUNTERS: Table = Table::new(
 .clustered()
 .since(5);
 
-/// The number of certificates by day, in days since the Unix epoch (UTC). `kind` 0: not revoked, by
-/// `expires_on`; 1: all, by `issued_on`; 2: revoked, by `revoked_on`. Zone 0 is the sum of all
-/// zones, of kind 0 only.
+/// The number of certificates by day, in days since the Unix epoch (UTC). `kind` 0: not revoked and
+/// not replaced, by `expires_on`; 1: all, by `issued_on`; 2: revoked, by `revoked_on`. Zone 0 is the
+/// sum of all zones, of kind 0 only.
 pub(crate) static DAY_COUNTERS: Table = Table::new(
     "day_counters",
     &[
@@ -795,6 +801,15 @@ pub(crate) static INDEXING: Table = Table::new(
     1,
 )
 .since(5);
+
+/// Zones whose replaced certificates of earlier versions are not all counted as replaced yet: those
+/// at positions below `below` are counted as the newest of their lines.
+pub(crate) static REPLACEMENT_COUNTING: Table = Table::new(
+    "replacement_counting",
+    &[integer("zone"), integer("below")],
+    1,
+)
+.since(9);
 
 /// The search index: tables in SQLite, where a `CREATE INDEX` would hold the write lock for a
 /// minute. PostgreSQL has views of the same names, and indexes of its own (see

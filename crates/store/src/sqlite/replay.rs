@@ -15,6 +15,7 @@ use crate::position::Position;
 use crate::schema::{EPOCH_GAPS, LOST_CERTIFICATES};
 use crate::verbs::audit;
 use crate::verbs::counters::Shifts;
+use crate::verbs::indexing::Uncounted;
 use crate::verbs::revocations::{self, Aged, Listed};
 use crate::verbs::tallies::{Counted, Standing, Tallies};
 use crate::{StoreError, seal};
@@ -144,10 +145,13 @@ async fn replay_stored<D: Db>(
     change: &JournaledChange,
 ) -> Result<Option<ZoneId>, StoreError> {
     let select = "SELECT certificates.position, statuses.status, statuses.revoked_on, \
-                  certificates.expires_on, zones.id, indexing.counted_below FROM certificates \
+                  certificates.expires_on, zones.id, indexing.counted_below, \
+                  replacement_counting.below, EXISTS (SELECT 1 FROM replacements \
+                  WHERE replacements.position = certificates.position) FROM certificates \
                   JOIN statuses ON statuses.position = certificates.position \
                   JOIN zones ON zones.number = certificates.position >> 36 \
                   LEFT JOIN indexing ON indexing.zone = zones.number \
+                  LEFT JOIN replacement_counting ON replacement_counting.zone = zones.number \
                   WHERE certificates.id = ?1 AND certificates.authority = ?2 \
                   AND certificates.serial = ?3";
     let values = values![change.certificate, authority, &change.serial];
@@ -157,12 +161,16 @@ async fn replay_stored<D: Db>(
             authority,
             expires_on: row.get(3)?,
         };
+        let uncounted = Uncounted {
+            below: row.get(5)?,
+            replaced_below: row.get(6)?,
+        };
         let standing = Standing {
             status: row.get(1)?,
             revoked_on: row.get(2)?,
+            is_replaced: row.get(7)? && uncounted.has_replaced(counted.position),
         };
-        let below: Option<i64> = row.get(5)?;
-        let is_counted = below.is_none_or(|below| counted.position.0 >= below);
+        let is_counted = uncounted.has(counted.position);
         Ok((counted, standing, row.get(4)?, is_counted))
     };
     let Some((counted, before, zone, is_counted)) = db.optional(select, &values, read).await?
@@ -186,12 +194,14 @@ async fn replay_stored<D: Db>(
     ];
     db.execute(update, &cells).await?;
     let mut shifts = Shifts::default();
-    shifts.shift(db.layout(), position, before.status, state.status);
+    let (from, to) = (before.status, state.status);
+    shifts.shift(db.layout(), position, from, to, before.is_replaced);
     shifts.make(db).await?;
     if is_counted {
         let after = Standing {
             status: state.status,
             revoked_on: state.revoked_on,
+            is_replaced: before.is_replaced,
         };
         let mut tallies = Tallies::default();
         tallies.change(counted, before, after);

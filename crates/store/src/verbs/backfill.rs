@@ -6,12 +6,14 @@
 //! Properties that never change are indexed first, in chunks of a zone, from its end to its
 //! beginning: SQLite writes a page of a tree for each row with a random key, so that a chunk is
 //! read, sorted in memory and inserted in the order of each table. Statuses are counted then, a
-//! stretch of positions in a transaction, because they change meanwhile. PostgreSQL builds its
-//! indexes by itself, after each name has its folded form.
+//! stretch of positions in a transaction, because they change meanwhile. Replaced certificates are
+//! counted as such after that. PostgreSQL builds its indexes by itself, after each name has its
+//! folded form.
 
 use certgate_model::{FoldedName, Timestamp};
 
-use super::indexing::{Indexed, folded_column, prefix};
+use super::counters::Shifts;
+use super::indexing::{Indexed, Uncounted, folded_column, prefix};
 use super::tallies::{Counted, Standing, Tallies};
 use crate::StoreError;
 use crate::db::{Db, Dialect, Row, Values, values};
@@ -174,7 +176,7 @@ async fn advance<D: Db>(
 }
 
 /// A certificate that is being counted.
-struct Uncounted {
+struct Counting {
     counted: Counted,
     issued_on: Timestamp,
     standing: Standing,
@@ -196,7 +198,7 @@ pub(crate) async fn count<D: Db>(db: &D, count: i64) -> Result<(), StoreError> {
         return Ok(());
     };
     let begin = first(Stretch { zone, end }, count);
-    let rows = uncounted(db, begin, end).await?;
+    let rows = uncounted(db, zone, begin, end).await?;
     let mut tallies = Tallies::default();
     let mut names = Vec::new();
     for row in rows {
@@ -215,11 +217,23 @@ pub(crate) async fn count<D: Db>(db: &D, count: i64) -> Result<(), StoreError> {
     advance(db, zone, below, begin).await
 }
 
-async fn uncounted<D: Db>(db: &D, begin: i64, end: i64) -> Result<Vec<Uncounted>, StoreError> {
+async fn uncounted<D: Db>(
+    db: &D,
+    zone: i64,
+    begin: i64,
+    end: i64,
+) -> Result<Vec<Counting>, StoreError> {
+    let below = "SELECT below FROM replacement_counting WHERE zone = ?1";
+    let uncounted = Uncounted {
+        below: None,
+        replaced_below: db.optional(below, &values![zone], |row| row.get(0)).await?,
+    };
     // Both tables get the range, as in a page of a list.
     let select = "SELECT certificates.position, certificates.authority, certificates.expires_on, \
                   certificates.issued_on, statuses.status, statuses.revoked_on, \
-                  certificates.common_name, certificates.folded_name FROM certificates \
+                  certificates.common_name, certificates.folded_name, \
+                  (SELECT replacements.position FROM replacements \
+                  WHERE replacements.position = certificates.position) FROM certificates \
                   JOIN statuses ON statuses.position = certificates.position \
                   AND statuses.position >= ?1 AND statuses.position < ?2 \
                   WHERE certificates.position >= ?1 AND certificates.position < ?2";
@@ -228,9 +242,10 @@ async fn uncounted<D: Db>(db: &D, begin: i64, end: i64) -> Result<Vec<Uncounted>
         let folded = FoldedName::new(&common_name);
         let folded_name = folded_column(&common_name, &folded).map(str::to_owned);
         let stored: Option<String> = row.get(7)?;
-        Ok(Uncounted {
+        let position = Position(row.get(0)?);
+        Ok(Counting {
             counted: Counted {
-                position: Position(row.get(0)?),
+                position,
                 authority: row.get(1)?,
                 expires_on: row.get(2)?,
             },
@@ -238,11 +253,74 @@ async fn uncounted<D: Db>(db: &D, begin: i64, end: i64) -> Result<Vec<Uncounted>
             standing: Standing {
                 status: row.get(4)?,
                 revoked_on: row.get(5)?,
+                is_replaced: row.get::<Option<i64>>(8)?.is_some()
+                    && uncounted.has_replaced(position),
             },
             folded_name: folded_name.filter(|_| stored.is_none()),
         })
     })
     .await
+}
+
+/// Returns true if replaced certificates of earlier versions are left to be counted.
+pub(crate) async fn has_replaced<D: Db>(db: &D) -> Result<bool, StoreError> {
+    let select = "SELECT zone FROM replacement_counting LIMIT 1";
+    let zone = db.optional(select, &[], |row| row.get::<i64>(0));
+    Ok(zone.await?.is_some())
+}
+
+/// Counts up to `count` replaced certificates of a zone as replaced, the newest first. The counters
+/// of days have all certificates by then.
+pub(crate) async fn count_replaced<D: Db>(db: &D, count: u32) -> Result<(), StoreError> {
+    let select = "SELECT zone, below FROM replacement_counting ORDER BY zone LIMIT 1";
+    let next = db.optional(select, &[], |row| Ok((row.get(0)?, row.get(1)?)));
+    let Some((zone, below)): Option<(i64, i64)> = next.await? else {
+        return Ok(());
+    };
+    let select = "SELECT position FROM replacements WHERE position >= ?1 AND position < ?2 \
+                  ORDER BY position DESC LIMIT ?3";
+    let values = values![Position::first_of(zone).0, below, count];
+    let positions = db.rows(select, &values, |row| row.get::<i64>(0)).await?;
+    let select = "SELECT certificates.position, certificates.authority, certificates.expires_on, \
+                  statuses.status, statuses.revoked_on FROM certificates \
+                  JOIN statuses ON statuses.position = certificates.position \
+                  WHERE certificates.position = ?1";
+    let cells: Vec<_> = positions.iter().map(|at| values![*at].to_vec()).collect();
+    let replaced = db.optional_each(select, &cells, |row| {
+        let counted = Counted {
+            position: Position(row.get(0)?),
+            authority: row.get(1)?,
+            expires_on: row.get(2)?,
+        };
+        let standing = Standing {
+            status: row.get(3)?,
+            revoked_on: row.get(4)?,
+            is_replaced: false,
+        };
+        Ok((counted, standing))
+    });
+    let (mut shifts, mut tallies) = (Shifts::default(), Tallies::default());
+    for (counted, before) in replaced.await?.into_iter().flatten() {
+        shifts.replace(db.layout(), counted.position, before.status);
+        let after = Standing {
+            is_replaced: true,
+            ..before
+        };
+        tallies.change(counted, before, after);
+    }
+    shifts.make(db).await?;
+    tallies.make(db).await?;
+    match positions.last() {
+        Some(last) => {
+            let update = "UPDATE replacement_counting SET below = ?2 WHERE zone = ?1";
+            db.execute(update, &values![zone, *last]).await?;
+        }
+        None => {
+            let delete = "DELETE FROM replacement_counting WHERE zone = ?1";
+            db.execute(delete, &values![zone]).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the number of the last zone that is not indexed and counted; 0 means the indexes that

@@ -4,10 +4,12 @@
 
 use certgate_model::{CertificateId, Timestamp, ZoneId};
 
+use super::counters::Shifts;
 use super::invites::InviteUses;
 use super::replacements::Replacements;
+use super::tallies::Tallies;
 use crate::db::Db;
-use crate::position::Position;
+use crate::position::{Layout, Position};
 use crate::{Basis, CertificateRecorded, StoreError};
 
 /// The rights that a batch uses.
@@ -63,6 +65,11 @@ impl Bases {
             Basis::Renewal(renewal) => self.replacements.add(renewal, id, place, on),
             Basis::Invite(invite) => self.invites.add(*invite, place),
         }
+    }
+
+    /// Counts the certificates that are replaced.
+    pub(super) fn count(&self, layout: Layout, shifts: &mut Shifts, tallies: &mut Tallies) {
+        self.replacements.count(layout, shifts, tallies);
     }
 
     /// Writes the uses of the rights, after the certificates.

@@ -398,7 +398,7 @@ pub(super) fn size_after(last: Option<i64>) -> u64 {
 /// Returns the number of a zone's certificates in each status.
 pub(crate) async fn totals<D: Db>(db: &D, zone: ZoneId) -> Result<Totals, StoreError> {
     match tenants::zone_number(db, zone).await? {
-        Some(number) => counters::totals(db, number).await,
+        Some(number) => Ok(counters::totals(db, number).await?.0),
         None => Ok(Totals::default()),
     }
 }

@@ -18,6 +18,7 @@ use futures_util::future::{try_join, try_join5};
 use super::audit;
 use super::certificates::{self, Found};
 use super::counters::Shifts;
+use super::indexing::Uncounted;
 use super::revocations::{self, Aged, Listed};
 use super::tallies::{Counted, Standing, Tallies};
 use crate::audit::{AuditEvent, reason_text};
@@ -40,8 +41,7 @@ struct Changing {
     authority: i64,
     account: AccountId,
     stored: Standing,
-    /// The certificates of its zone below this position are not counted yet after a migration.
-    counted_below: Option<i64>,
+    uncounted: Uncounted,
     record: CertificateRecord,
     /// The epoch of its last change in this batch, except settling.
     epoch: Option<i64>,
@@ -116,20 +116,21 @@ pub(crate) async fn make<D: Db>(
         position,
         authority,
         stored,
-        counted_below,
+        uncounted,
         record,
         epoch,
         ..
     } in &changed
     {
-        shifts.shift(db.layout(), *position, stored.status, record.status);
-        if counted_below.is_none_or(|below| position.0 >= below) {
+        let (from, to) = (stored.status, record.status);
+        shifts.shift(db.layout(), *position, from, to, stored.is_replaced);
+        if uncounted.has(*position) {
             let counted = Counted {
                 position: *position,
                 authority: *authority,
                 expires_on: record.expires_on,
             };
-            tallies.change(counted, *stored, Standing::of(record));
+            tallies.change(counted, *stored, Standing::of(record, stored.is_replaced));
         }
         if epoch.is_some() {
             listed.push(Listed::new(*authority, *position, record));
@@ -158,12 +159,17 @@ async fn read<D: Db>(
     let zones: BTreeSet<_> = wanted.iter().map(|(zone, _)| *zone).collect();
     let zone_keys: Vec<_> = zones.iter().map(|zone| values![*zone].to_vec()).collect();
     let keys: Vec<_> = wanted.iter().map(|(_, id)| values![*id].to_vec()).collect();
-    let zone_number = "SELECT zones.number, indexing.counted_below FROM zones \
-                       LEFT JOIN indexing ON indexing.zone = zones.number \
+    let zone_number = "SELECT zones.number, indexing.counted_below, replacement_counting.below \
+                       FROM zones LEFT JOIN indexing ON indexing.zone = zones.number \
+                       LEFT JOIN replacement_counting ON replacement_counting.zone = zones.number \
                        WHERE zones.id = ?1 AND zones.deleted_at IS NULL";
     let (numbers, found) = try_join(
         db.optional_each(zone_number, &zone_keys, |row| {
-            Ok((row.get::<i64>(0)?, row.get::<Option<i64>>(1)?))
+            let uncounted = Uncounted {
+                below: row.get(1)?,
+                replaced_below: row.get(2)?,
+            };
+            Ok((row.get::<i64>(0)?, uncounted))
         }),
         db.optional_each(certificates::FIND, &keys, Found::read),
     )
@@ -174,8 +180,8 @@ async fn read<D: Db>(
     for ((zone, id), found) in wanted.into_iter().zip(found) {
         let Some(found) = found else { continue };
         let (position, number) = (found.position, found.authority);
-        let counted_below = match zones.get(&zone) {
-            Some(Some((number, below))) if *number == position.zone() => *below,
+        let uncounted = match zones.get(&zone) {
+            Some(Some((number, uncounted))) if *number == position.zone() => *uncounted,
             _ => continue,
         };
         let (account, name) = match authorities.entry(number) {
@@ -187,12 +193,13 @@ async fn read<D: Db>(
         if let Some(serial) = SerialNumber::of_certificate(&record.der) {
             record.serial = serial;
         }
+        let is_replaced = record.lineage.replaced_by.is_some() && uncounted.has_replaced(position);
         let changing = Changing {
             position,
             authority: number,
             account,
-            stored: Standing::of(&record),
-            counted_below,
+            stored: Standing::of(&record, is_replaced),
+            uncounted,
             record,
             epoch: None,
             settled_on: None,

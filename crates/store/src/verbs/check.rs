@@ -17,6 +17,7 @@ use certgate_model::{
 use self::indexes::Search;
 use self::reading::{LINES_MAX, everything, single, until_enough};
 use super::certificates::{self, Found, NEXT};
+use super::counters::BlockCounts;
 use super::names::folded;
 use super::{
     audit, authorities as authority_verbs, certificate_events, counters, enforcement, invites,
@@ -322,7 +323,7 @@ fn note<T>(
 /// The counts that the certificates themselves give. The memory needed is that of the counters.
 #[derive(Default)]
 struct Counted {
-    blocks: [BTreeMap<i64, [u64; 4]>; 2],
+    blocks: [BTreeMap<i64, BlockCounts<u64>>; 2],
     /// The number of certificates and the last sequence number, by the number of the zone.
     zones: BTreeMap<i64, (i64, i64)>,
     /// The highest epoch, by the number of the CA.
@@ -418,11 +419,16 @@ fn count_certificate<D: Db>(
     }
     counted.authorities.extend(row.get::<Option<i64>>(2)?);
     let status: Status = row.get(18)?;
+    let successor: Option<CertificateId> = row.get(22)?;
+    let is_replaced = successor.is_some() && counted.search.has_replaced(position);
     for (level, counted) in Level::BOTH.into_iter().zip(&mut counted.blocks) {
         let counts = counted
             .entry(position.block(db.layout(), level))
             .or_default();
-        counts[usize::from(status.code())] += 1;
+        counts.all[usize::from(status.code())] += 1;
+        if is_replaced {
+            counts.replaced[usize::from(status.code())] += 1;
+        }
     }
     let found = Found::read(row)?;
     match row.get::<i64>(NEXT + 1)? == found.authority {
@@ -439,7 +445,7 @@ fn raise(epochs: &mut BTreeMap<i64, i64>, authority: i64, epoch: i64) {
 async fn compare<D: Db>(
     db: &D,
     level: Level,
-    counted: &BTreeMap<i64, [u64; 4]>,
+    counted: &BTreeMap<i64, BlockCounts<u64>>,
     lines: &mut Vec<String>,
 ) -> Result<(), StoreError> {
     let table = level.table();
@@ -454,11 +460,21 @@ async fn compare<D: Db>(
     for block in blocks {
         let stored = stored.get(block).copied().unwrap_or_default();
         let counted = counted.get(block).copied().unwrap_or_default();
-        if stored != counted {
-            lines.push(format!(
-                "{} {block} has the counts {stored:?}, but the certificates give {counted:?}",
-                table.name
-            ));
+        for (stored, counted, of) in [
+            (stored.all, counted.all, ""),
+            (
+                stored.replaced,
+                counted.replaced,
+                " of replaced certificates",
+            ),
+        ] {
+            if stored != counted {
+                lines.push(format!(
+                    "{} {block} has the counts {stored:?}{of}, but the certificates give \
+                     {counted:?}",
+                    table.name
+                ));
+            }
         }
     }
     Ok(())

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use certgate_model::{Status, Totals};
+use certgate_model::{LinePlace, Status, Totals};
 use futures_util::future::try_join;
 
 use crate::StoreError;
@@ -23,50 +23,90 @@ use crate::error::corrupt;
 use crate::position::{Layout, Level, Place, Position, SEQUENCE_BITS};
 
 macro_rules! update {
-    ($table:literal) => {
+    ($table:literal, $also:literal) => {
         concat!(
             "UPDATE ",
             $table,
             " SET active = active + ?2, pending_reactivation = pending_reactivation + ?3, \
-             pending_revocation = pending_revocation + ?4, revoked = revoked + ?5 WHERE block = ?1"
+             pending_revocation = pending_revocation + ?4, revoked = revoked + ?5",
+            $also,
+            " WHERE block = ?1"
         )
     };
 }
 
+/// The counters of replaced certificates, for [`update`].
+macro_rules! update_replaced {
+    ($table:literal) => {
+        update!(
+            $table,
+            ", replaced_active = replaced_active + ?6, \
+             replaced_pending_reactivation = replaced_pending_reactivation + ?7, \
+             replaced_pending_revocation = replaced_pending_revocation + ?8, \
+             replaced_revoked = replaced_revoked + ?9"
+        )
+    };
+}
+
+/// The counts of a block: all its certificates by status, and the replaced ones among them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct BlockCounts<N> {
+    pub(crate) all: [N; 4],
+    pub(crate) replaced: [N; 4],
+}
+
 /// Changes of counts that are made together.
 #[derive(Default)]
-pub(crate) struct Shifts(BTreeMap<(Level, i64), [i64; 4]>);
+pub(crate) struct Shifts(BTreeMap<(Level, i64), BlockCounts<i64>>);
 
 impl Shifts {
-    /// Counts a new certificate.
+    /// BlockCounts a new certificate.
     pub(crate) fn add(&mut self, layout: Layout, at: Position, status: Status) {
-        self.count(layout, at, status, 1);
+        self.count(layout, at, |counts| {
+            counts.all[usize::from(status.code())] += 1;
+        });
     }
 
-    /// Counts a certificate in another status than before.
-    pub(crate) fn shift(&mut self, layout: Layout, at: Position, from: Status, to: Status) {
-        self.count(layout, at, from, -1);
-        self.count(layout, at, to, 1);
+    /// BlockCounts a certificate in another status than before.
+    pub(crate) fn shift(
+        &mut self,
+        layout: Layout,
+        at: Position,
+        from: Status,
+        to: Status,
+        is_replaced: bool,
+    ) {
+        self.count(layout, at, |counts| {
+            counts.all[usize::from(from.code())] -= 1;
+            counts.all[usize::from(to.code())] += 1;
+            if is_replaced {
+                counts.replaced[usize::from(from.code())] -= 1;
+                counts.replaced[usize::from(to.code())] += 1;
+            }
+        });
     }
 
-    fn count(&mut self, layout: Layout, at: Position, status: Status, by: i64) {
+    /// BlockCounts a certificate, counted before, as replaced.
+    pub(crate) fn replace(&mut self, layout: Layout, at: Position, status: Status) {
+        self.count(layout, at, |counts| {
+            counts.replaced[usize::from(status.code())] += 1;
+        });
+    }
+
+    fn count(&mut self, layout: Layout, at: Position, change: impl Fn(&mut BlockCounts<i64>)) {
         for level in Level::BOTH {
-            let counts = self.0.entry((level, at.block(layout, level))).or_default();
-            counts[usize::from(status.code())] += by;
+            change(self.0.entry((level, at.block(layout, level))).or_default());
         }
     }
 
     /// Makes the changes, both levels at once.
     pub(crate) async fn make<D: Db>(self, db: &D) -> Result<(), StoreError> {
         let of = |level| {
-            let changes = self
-                .0
-                .iter()
-                .filter(move |((of, _), by)| *of == level && **by != [0; 4]);
-            let cells = |((_, block), by): (&(Level, i64), &[i64; 4])| {
-                values![*block, by[0], by[1], by[2], by[3]].to_vec()
-            };
-            changes.map(cells).collect::<Vec<Values<'_>>>()
+            let changes = self.0.iter();
+            let changes =
+                changes.filter(move |((of, _), by)| *of == level && **by != BlockCounts::default());
+            let block = |((_, block), by): (&(Level, i64), &BlockCounts<i64>)| (*block, *by);
+            changes.map(block).collect::<Vec<_>>()
         };
         let lower = change(db, Level::Lower, of(Level::Lower));
         let upper = change(db, Level::Upper, of(Level::Upper));
@@ -76,40 +116,71 @@ impl Shifts {
 }
 
 /// Adds to the counters of blocks. A counter begins with its block's first certificate.
-async fn change<D: Db>(db: &D, level: Level, cells: Vec<Values<'_>>) -> Result<(), StoreError> {
-    let update = match level {
-        Level::Lower => update!("blocks"),
-        Level::Upper => update!("upper_blocks"),
+async fn change<D: Db>(
+    db: &D,
+    level: Level,
+    blocks: Vec<(i64, BlockCounts<i64>)>,
+) -> Result<(), StoreError> {
+    let (update, update_replaced) = match level {
+        Level::Lower => (update!("blocks", ""), update_replaced!("blocks")),
+        Level::Upper => (
+            update!("upper_blocks", ""),
+            update_replaced!("upper_blocks"),
+        ),
     };
-    let changed = db.execute_each(update, &cells).await?;
-    let new = cells
+    // Most blocks have no replaced certificate that changes.
+    let (replaced, others): (Vec<_>, Vec<_>) = blocks
         .into_iter()
-        .zip(changed)
-        .filter(|(_, changed)| *changed == 0);
-    let new: Vec<_> = new.flat_map(|(cells, _)| cells).collect();
+        .partition(|(_, by)| by.replaced != [0; 4]);
+    let cells = |(block, by): &(i64, BlockCounts<i64>)| {
+        let by = by.all;
+        values![*block, by[0], by[1], by[2], by[3]].to_vec()
+    };
+    let narrow: Vec<Values<'_>> = others.iter().map(cells).collect();
+    let wide: Vec<Values<'_>> = replaced.iter().map(row).collect();
+    let (changed, changed_wide) = try_join(
+        db.execute_each(update, &narrow),
+        db.execute_each(update_replaced, &wide),
+    )
+    .await?;
+    let all = others.iter().zip(changed);
+    let all = all.chain(replaced.iter().zip(changed_wide));
+    let new = all.filter(|(_, changed)| *changed == 0);
+    let new: Vec<_> = new.flat_map(|(block, _)| row(block)).collect();
     match new.is_empty() {
         true => Ok(()),
         false => db.insert(level.table(), &new).await,
     }
 }
 
-/// Returns the number of a zone's certificates in each status.
-pub(crate) async fn totals<D: Db>(db: &D, zone: i64) -> Result<Totals, StoreError> {
-    let select = "SELECT block, active, pending_reactivation, pending_revocation, revoked \
-                  FROM upper_blocks WHERE block BETWEEN ?1 AND ?2";
+/// The values of a row.
+fn row((block, by): &(i64, BlockCounts<i64>)) -> Values<'static> {
+    let (all, of) = (by.all, by.replaced);
+    values![
+        *block, all[0], all[1], all[2], all[3], of[0], of[1], of[2], of[3]
+    ]
+    .to_vec()
+}
+
+/// Returns the number of a zone's certificates in each status, and that of the replaced ones.
+pub(crate) async fn totals<D: Db>(db: &D, zone: i64) -> Result<(Totals, Totals), StoreError> {
+    let select = "SELECT block, active, pending_reactivation, pending_revocation, revoked, \
+                  replaced_active, replaced_pending_reactivation, replaced_pending_revocation, \
+                  replaced_revoked FROM upper_blocks WHERE block BETWEEN ?1 AND ?2";
     let (oldest, newest) = (Position::first_of(zone), Position::last_of(zone));
     let block = |at: Position| at.block(db.layout(), Level::Upper);
-    let mut sums = [0_u64; 4];
+    let mut sums = BlockCounts::<u64>::default();
     let mut add = |row: &dyn Row| {
         let (_, counts) = block_row(row)?;
-        for (sum, count) in sums.iter_mut().zip(counts) {
-            *sum += count;
+        for place in 0..4 {
+            sums.all[place] += counts.all[place];
+            sums.replaced[place] += counts.replaced[place];
         }
         Ok(ControlFlow::Continue(()))
     };
     db.each(select, &values![block(oldest), block(newest)], &mut add)
         .await?;
-    Ok(Totals::new(sums))
+    Ok((Totals::new(sums.all), Totals::new(sums.replaced)))
 }
 
 /// Finds the certificate of a zone that has `first` newer ones in `status`. Returns its place, if
@@ -123,34 +194,28 @@ pub(crate) async fn locate<D: Db>(
     let layout = db.layout();
     let (mut total, mut upper) = (0, None);
     let whole_zone = (Position::first_of(zone), Position::last_of(zone));
-    walk(
-        db,
-        Level::Upper,
-        status,
-        whole_zone,
-        End::Newest,
-        |block, count| {
-            if upper.is_none() && first - total < count {
-                upper = Some((block, first - total, count));
-            }
-            total += count;
-            ControlFlow::Continue(())
-        },
-    )
-    .await?;
-    let Some((upper_block, newer, count)) = upper else {
+    let count = status.to_string();
+    let visit = |block, count| {
+        if upper.is_none() && first - total < count {
+            upper = Some((block, first - total, count));
+        }
+        total += count;
+        ControlFlow::Continue(())
+    };
+    walk(db, Level::Upper, &count, whole_zone, End::Newest, visit).await?;
+    let Some((upper_block, newer, of_block)) = upper else {
         return Ok((None, total));
     };
 
     // Start from the nearer end: at most half of the lower blocks.
-    let older = count - 1 - newer;
+    let older = of_block - 1 - newer;
     let (from, mut skip) = match newer <= older {
         true => (End::Newest, newer),
         false => (End::Oldest, older),
     };
     let range = layout.range(Level::Upper, upper_block);
     let mut lower = None;
-    walk(db, Level::Lower, status, range, from, |block, count| {
+    let visit = |block, count| {
         if skip < count {
             let newer = match from {
                 End::Newest => skip,
@@ -161,8 +226,8 @@ pub(crate) async fn locate<D: Db>(
         }
         skip -= count;
         ControlFlow::Continue(())
-    })
-    .await?;
+    };
+    walk(db, Level::Lower, &count, range, from, visit).await?;
     let (block, skip) = lower.ok_or_else(|| {
         corrupt(format!(
             "the counters below upper block {upper_block} do not add up"
@@ -172,17 +237,112 @@ pub(crate) async fn locate<D: Db>(
     Ok((Some(Place { newest, skip }), total))
 }
 
+/// The certificates in a place of their lines, all or those in a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LineSet {
+    pub(crate) place: LinePlace,
+    pub(crate) status: Option<Status>,
+}
+
+impl LineSet {
+    /// Returns the number among those of a zone.
+    pub(crate) fn of(self, (all, replaced): (Totals, Totals)) -> u64 {
+        let of = |totals: Totals| self.status.map_or(totals.all(), |status| totals.of(status));
+        match self.place {
+            LinePlace::Replaced => of(replaced),
+            LinePlace::Newest => of(all).saturating_sub(of(replaced)),
+        }
+    }
+
+    /// The expression of the count in a row of counters, whose columns have the names of statuses.
+    fn count(self) -> String {
+        let of = |status: Status| match self.place {
+            LinePlace::Replaced => format!("replaced_{status}"),
+            LinePlace::Newest => format!("{status} - replaced_{status}"),
+        };
+        let statuses = Status::ALL.into_iter();
+        let wanted = statuses.filter(|one| self.status.is_none_or(|status| status == *one));
+        let terms: Vec<_> = wanted.map(of).collect();
+        format!("({})", terms.join(" + "))
+    }
+}
+
+/// The blocks that have a page.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pages {
+    /// Stretches of whole blocks that each have one of the certificates, the newest first.
+    pub(crate) stretches: Vec<(Position, Position)>,
+    /// The certificates to skip from their newest end; fewer than a block has.
+    pub(crate) skip: u64,
+}
+
+/// Finds the blocks of a zone that have the `size` certificates after the `first` newer ones.
+pub(crate) async fn pages<D: Db>(
+    db: &D,
+    zone: i64,
+    set: LineSet,
+    first: u64,
+    size: u64,
+) -> Result<Pages, StoreError> {
+    let (layout, count) = (db.layout(), set.count());
+    let whole_zone = (Position::first_of(zone), Position::last_of(zone));
+    let (mut before, mut upper, mut skip) = (0, Vec::new(), 0);
+    let end = first.saturating_add(size);
+    let visit = |block, count| {
+        if before + count > first && before < end {
+            if upper.is_empty() {
+                skip = first - before;
+            }
+            upper.push(block);
+        }
+        before += count;
+        ControlFlow::Continue(())
+    };
+    walk(db, Level::Upper, &count, whole_zone, End::Newest, visit).await?;
+    let mut pages = Pages::default();
+    let mut left = size;
+    for block in upper {
+        let visit = |block, count| {
+            if pages.stretches.is_empty() && skip >= count {
+                skip -= count;
+                return ControlFlow::Continue(());
+            }
+            let of_page = match pages.stretches.is_empty() {
+                true => count - skip,
+                false => count,
+            };
+            left = left.saturating_sub(of_page);
+            let (oldest, newest) = layout.range(Level::Lower, block);
+            match pages.stretches.last_mut() {
+                Some((begin, _)) if begin.0 - 1 == newest.0 => *begin = oldest,
+                _ => pages.stretches.push((oldest, newest)),
+            }
+            match left {
+                0 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        };
+        let range = layout.range(Level::Upper, block);
+        walk(db, Level::Lower, &count, range, End::Newest, visit).await?;
+        if left == 0 {
+            break;
+        }
+    }
+    pages.skip = skip;
+    Ok(pages)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Newest,
     Oldest,
 }
 
-/// Visits the counts that one level has of one status in a range of positions.
+/// Visits the counts that one level has in a range of positions, without those that are 0.
 async fn walk<D: Db>(
     db: &D,
     level: Level,
-    status: Status,
+    count: &str,
     (oldest, newest): (Position, Position),
     from: End,
     mut visit: impl FnMut(i64, u64) -> ControlFlow<()> + Send,
@@ -192,9 +352,8 @@ async fn walk<D: Db>(
         End::Newest => "DESC",
         End::Oldest => "ASC",
     };
-    // The columns have the names of the statuses.
     let select = format!(
-        "SELECT block, {status} FROM {table} WHERE block BETWEEN ?1 AND ?2 AND {status} > 0 \
+        "SELECT block, {count} FROM {table} WHERE block BETWEEN ?1 AND ?2 AND {count} > 0 \
          ORDER BY block {direction}"
     );
     let mut row = |row: &dyn Row| {
@@ -207,10 +366,13 @@ async fn walk<D: Db>(
 }
 
 /// Reads a block and its counts.
-pub(crate) fn block_row(row: &dyn Row) -> Result<(i64, [u64; 4]), StoreError> {
+pub(crate) fn block_row(row: &dyn Row) -> Result<(i64, BlockCounts<u64>), StoreError> {
     let block = row.get(0)?;
-    let mut counts = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
-    for count in &mut counts {
+    let mut counts = BlockCounts {
+        all: [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?],
+        replaced: [row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?],
+    };
+    for count in counts.all.iter_mut().chain(&mut counts.replaced) {
         *count = bounded(block, *count)?;
     }
     Ok((block, counts))

@@ -49,7 +49,7 @@ pub(crate) async fn delete_zone<D: Db>(
     let (Some(zone), Some(number)) = (zone(db, id).await?, zone_number(db, id).await?) else {
         return Ok(ZoneDeleted::NotFound);
     };
-    let totals = counters::totals(db, number).await?;
+    let (totals, _) = counters::totals(db, number).await?;
     if totals.all() > totals.of(Status::Revoked) {
         return Ok(ZoneDeleted::InUse(totals));
     }

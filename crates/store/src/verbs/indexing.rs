@@ -69,6 +69,28 @@ pub(crate) async fn insert<D: Db>(db: &D, rows: &[Indexed]) -> Result<(), StoreE
     db.insert(&CERTIFICATE_AUTHORITIES, &authorities).await
 }
 
+/// The certificates of a zone that the counters do not have yet after a migration: those below
+/// these positions.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Uncounted {
+    /// Certificates, in the counters of CAs and days.
+    pub(crate) below: Option<i64>,
+    /// Replaced ones, which are counted as the newest of their lines.
+    pub(crate) replaced_below: Option<i64>,
+}
+
+impl Uncounted {
+    /// Returns true if the counters of CAs and days have the certificate at this position.
+    pub(crate) fn has(self, at: Position) -> bool {
+        self.below.is_none_or(|below| at.0 >= below)
+    }
+
+    /// Returns true if the certificate at this position, if replaced, is counted as replaced.
+    pub(crate) fn has_replaced(self, at: Position) -> bool {
+        self.replaced_below.is_none_or(|below| at.0 >= below)
+    }
+}
+
 /// A zone that is not indexed and counted completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unfinished {
@@ -96,6 +118,14 @@ pub(crate) async fn unfinished<D: Db>(db: &D, zone: i64) -> Result<Option<Unfini
         unindexed: of_zone.map_or(0, |(_, below, _)| before(*below)),
         uncounted: of_zone.map_or(0, |(.., below)| before(*below)),
     }))
+}
+
+/// Returns true if every replaced certificate of a zone is counted as replaced.
+pub(crate) async fn counts_replaced<D: Db>(db: &D, zone: i64) -> Result<bool, StoreError> {
+    let select = "SELECT zone FROM replacement_counting WHERE zone = ?1";
+    let values = values![zone];
+    let found = db.optional(select, &values, |row| row.get::<i64>(0));
+    Ok(found.await?.is_none())
 }
 
 /// The work that is left of all zones.

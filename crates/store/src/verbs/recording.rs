@@ -144,28 +144,28 @@ pub(crate) async fn record<D: Db>(
     let (mut aged, mut shifts, mut listed) = (Aged::default(), Shifts::default(), Vec::new());
     let (mut logs, mut tallies) = (Logs::default(), Tallies::default());
     for place in &mut placed {
-        let New {
-            certificate,
-            by,
-            circumstances,
-            ..
-        } = place.new;
+        let (certificate, by) = (&place.new.certificate, &place.new.by);
         shifts.add(db.layout(), place.position, certificate.status);
         let counted = Counted {
             position: place.position,
             authority: place.authority,
             expires_on: certificate.expires_on,
         };
-        tallies.add(counted, certificate.issued_on, Standing::of(certificate));
+        tallies.add(
+            counted,
+            certificate.issued_on,
+            Standing::of(certificate, false),
+        );
         if certificate.status != Status::Active {
             let epoch = epochs.next().unwrap_or_default();
             place.epoch = Some(epoch);
             aged.add(place.authority, certificate.serial, epoch);
             listed.push(Listed::new(place.authority, place.position, certificate));
         }
-        let action = circumstances.action();
+        let action = place.new.circumstances.action();
         logs.add(place.account, by, action, certificate, String::new());
     }
+    bases.count(db.layout(), &mut shifts, &mut tallies);
     // 3. Write everything, without waiting for one after another.
     try_join5(
         insert(db, &placed, &bases),

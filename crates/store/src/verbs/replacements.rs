@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use certgate_model::{
-    CertificateId, MATCHES_MAX, RevocationReason, Status, Timestamp, Totals, ZoneId,
-};
+use certgate_model::{CertificateId, RevocationReason, Status, Timestamp, ZoneId};
 
+use super::counters::Shifts;
+use super::indexing::Uncounted;
+use super::tallies::{Counted, Standing, Tallies};
 use crate::db::{Db, Row, Values, values};
-use crate::position::Position;
+use crate::position::{Layout, Position};
 use crate::schema::REPLACEMENTS;
 use crate::{Renewal, RenewalRefused, ReplacedCertificate, StoreError};
 
@@ -22,7 +23,9 @@ pub(super) struct Replacements {
 }
 
 struct Made {
-    position: i64,
+    counted: Counted,
+    standing: Standing,
+    uncounted: Uncounted,
     successor: Position,
     on: Timestamp,
     renewals: u64,
@@ -31,9 +34,10 @@ struct Made {
 
 /// A certificate to replace, and the last renewal of its line.
 struct Line {
-    position: i64,
+    counted: Counted,
+    standing: Standing,
+    uncounted: Uncounted,
     zone: Option<ZoneId>,
-    status: Status,
     reason: Option<RevocationReason>,
     /// The certificate that replaced it, and the time.
     replaced: Option<(CertificateId, Timestamp)>,
@@ -45,7 +49,12 @@ struct Line {
 const LINE: &str = "SELECT certificates.position, \
                     (SELECT zones.id FROM zones WHERE zones.number = certificates.position >> 36), \
                     statuses.status, statuses.reason, \
-                    newer.id, replacements.replaced_on, earlier.replaced_on, earlier.renewals \
+                    newer.id, replacements.replaced_on, earlier.replaced_on, earlier.renewals, \
+                    statuses.revoked_on, certificates.authority, certificates.expires_on, \
+                    (SELECT indexing.counted_below FROM indexing \
+                    WHERE indexing.zone = certificates.position >> 36), \
+                    (SELECT replacement_counting.below FROM replacement_counting \
+                    WHERE replacement_counting.zone = certificates.position >> 36) \
                     FROM certificates \
                     JOIN statuses ON statuses.position = certificates.position \
                     LEFT JOIN replacements ON replacements.position = certificates.position \
@@ -57,9 +66,21 @@ const LINE: &str = "SELECT certificates.position, \
 impl Line {
     fn read(row: &dyn Row) -> Result<Self, StoreError> {
         Ok(Self {
-            position: row.get(0)?,
+            counted: Counted {
+                position: Position(row.get(0)?),
+                authority: row.get(9)?,
+                expires_on: row.get(10)?,
+            },
+            standing: Standing {
+                status: row.get(2)?,
+                revoked_on: row.get(8)?,
+                is_replaced: false,
+            },
+            uncounted: Uncounted {
+                below: row.get(11)?,
+                replaced_below: row.get(12)?,
+            },
             zone: row.get(1)?,
-            status: row.get(2)?,
             reason: row.get(3)?,
             replaced: row.get::<Option<CertificateId>>(4)?.zip(row.get(5)?),
             renewed: row.get::<Option<Timestamp>>(6)?.zip(row.get(7)?),
@@ -70,7 +91,10 @@ impl Line {
         if self.zone != Some(zone) {
             return Some(RenewalRefused::NotFound);
         }
-        if matches!(self.status, Status::PendingRevocation | Status::Revoked) {
+        if matches!(
+            self.standing.status,
+            Status::PendingRevocation | Status::Revoked
+        ) {
             return Some(RenewalRefused::Revoked(self.reason.unwrap_or_default()));
         }
         if let Some((by, on)) = self.replaced {
@@ -135,13 +159,33 @@ impl Replacements {
             return;
         };
         self.made.push(Made {
-            position: line.position,
+            counted: line.counted,
+            standing: line.standing,
+            uncounted: line.uncounted,
             successor,
             on,
             renewals: line.renewals_on(on) + 1,
             revoke_on: renewal.revoke_on,
         });
         line.replaced = Some((id, on));
+    }
+
+    /// Counts the replaced certificates.
+    pub(super) fn count(&self, layout: Layout, shifts: &mut Shifts, tallies: &mut Tallies) {
+        for made in &self.made {
+            let at = made.counted.position;
+            if !made.uncounted.has_replaced(at) {
+                continue;
+            }
+            shifts.replace(layout, at, made.standing.status);
+            if made.uncounted.has(at) {
+                let after = Standing {
+                    is_replaced: true,
+                    ..made.standing
+                };
+                tallies.change(made.counted, made.standing, after);
+            }
+        }
     }
 
     /// Writes the replacements, after their certificates.
@@ -152,7 +196,7 @@ impl Replacements {
         let mut rows = Vec::with_capacity(self.made.len() * REPLACEMENTS.columns.len());
         for made in &self.made {
             rows.extend(values![
-                made.position,
+                made.counted.position.0,
                 made.successor.0,
                 made.on,
                 made.renewals,
@@ -161,31 +205,6 @@ impl Replacements {
         }
         db.insert(&REPLACEMENTS, &rows).await
     }
-}
-
-/// Returns true if a certificate of a zone was replaced.
-pub(crate) async fn exist<D: Db>(db: &D, zone: i64) -> Result<bool, StoreError> {
-    let select = "SELECT position FROM replacements WHERE position BETWEEN ?1 AND ?2 LIMIT 1";
-    let (oldest, newest) = (Position::first_of(zone), Position::last_of(zone));
-    let values = values![oldest.0, newest.0];
-    let found = db.optional(select, &values, |row| row.get::<i64>(0));
-    Ok(found.await?.is_some())
-}
-
-/// Counts the replaced certificates of a zone by status; `None` if they are more than
-/// [`MATCHES_MAX`].
-pub(crate) async fn totals<D: Db>(db: &D, zone: i64) -> Result<Option<Totals>, StoreError> {
-    // PostgreSQL would read all statuses for a join, and sort for a GROUP BY.
-    let select = "SELECT count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 1), \
-                  count(*) FILTER (WHERE status = 2), count(*) FILTER (WHERE status = 3) \
-                  FROM (SELECT (SELECT status FROM statuses \
-                  WHERE statuses.position = replacements.position) AS status FROM replacements \
-                  WHERE position BETWEEN ?1 AND ?2 LIMIT ?3) AS found";
-    let (oldest, newest) = (Position::first_of(zone), Position::last_of(zone));
-    let values = values![oldest.0, newest.0, MATCHES_MAX + 1];
-    let read = |row: &dyn Row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]);
-    let totals = Totals::new(db.one(select, &values, read).await?);
-    Ok((totals.all() <= MATCHES_MAX).then_some(totals))
 }
 
 /// Returns the reason why a renewal would be refused now.

@@ -23,9 +23,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use certgate_model::{
-    CertificateId, CertificateRecord, CertificateSearch, Direction, FoldedName, MatchCount,
-    NameMatch, SearchOutcome, ZoneId,
+    CertificateFilter, CertificateId, CertificateRecord, CertificateSearch, Direction, FoldedName,
+    LinePlace, MatchCount, NameMatch, SearchOutcome, Slice, Status, ZoneId,
 };
+use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 
 use self::conditions::Conditions;
@@ -34,7 +35,8 @@ use self::entry::{Entry, Need, sort};
 pub(crate) use self::named::{Named, newest_named};
 use self::order::Order;
 use self::source::{Index, Source};
-use super::{certificates, counters, replacements, tenants};
+use super::counters::LineSet;
+use super::{certificates, counters, indexing, tenants};
 use crate::db::{Db, Row, values};
 use crate::position::Position;
 use crate::{SearchLimits, StoreError};
@@ -75,9 +77,6 @@ pub(crate) async fn search<D: Db>(db: &D, asked: &Asked) -> Result<SearchOutcome
         return Ok(nothing());
     };
     let (order, direction) = Order::of(search);
-    // Without renewals, every certificate is the newest of its line.
-    let is_status_only = search.filter.is_status_only()
-        || search.filter.is_newest_only() && !replacements::exist(db, number).await?;
     let searching = Searching {
         zone: asked.zone,
         number,
@@ -89,9 +88,10 @@ pub(crate) async fn search<D: Db>(db: &D, asked: &Asked) -> Result<SearchOutcome
         size: search.slice.size.min(PAGE_MAX),
         total,
     };
-    if is_status_only && order == Order::Position {
+    let is_counted = order == Order::Position && search.filter.is_counted();
+    if is_counted && searching.has_counters(db).await? {
         return match search.after {
-            None => searching.by_status(db).await,
+            None => searching.by_counters(db).await,
             Some(_) => Ok(SearchOutcome::InvalidContinuation),
         };
     }
@@ -118,41 +118,111 @@ fn nothing() -> SearchOutcome {
 }
 
 impl Searching<'_> {
-    /// Returns a page of all certificates or of those in a status, in the order of issuing, at any
-    /// depth.
-    async fn by_status<D: Db>(&self, db: &D) -> Result<SearchOutcome, StoreError> {
+    /// Returns true if the counters have every certificate that the filter asks for.
+    async fn has_counters<D: Db>(&self, db: &D) -> Result<bool, StoreError> {
+        match self.search.filter.place {
+            None => Ok(true),
+            Some(_) => indexing::counts_replaced(db, self.number).await,
+        }
+    }
+
+    /// Returns a page of all certificates or of those in a status or a place in their lines, in the
+    /// order of issuing, at any depth.
+    async fn by_counters<D: Db>(&self, db: &D) -> Result<SearchOutcome, StoreError> {
+        let CertificateFilter { status, place, .. } = self.search.filter;
         let first = self.search.slice.first;
-        let (positions, total) = match self.search.filter.status {
-            None => {
+        let totals = match (status, place) {
+            (None, None) => None,
+            _ => Some(counters::totals(db, self.number).await?),
+        };
+        // Without renewals, every certificate is the newest of its line.
+        let has_replaced = totals.is_some_and(|(_, replaced)| replaced.all() > 0);
+        let is_whole = place == Some(LinePlace::Newest) && !has_replaced;
+        let (mut positions, total) = match (status, place.filter(|_| !is_whole), totals) {
+            (status, Some(place), Some(totals)) => {
+                let set = LineSet { place, status };
+                let total = set.of(totals);
+                let range = newest_first(self.direction, total, first, self.size);
+                (self.of_lines(db, set, range).await?, total)
+            }
+            (Some(status), _, Some((all, _))) => {
+                let range = newest_first(self.direction, all.of(status), first, self.size);
+                self.of_status(db, status, range).await?
+            }
+            _ => {
                 let range = newest_first(self.direction, self.total, first, self.size);
                 let newest = self.total - range.first;
                 let of = |sequence| Position::in_zone(self.number, sequence).0;
                 let positions = (newest - u64::from(range.size)..newest).rev().map(of);
-                (positions.collect::<Vec<_>>(), self.total)
-            }
-            Some(status) => {
-                let total = counters::totals(db, self.number).await?.of(status);
-                let range = newest_first(self.direction, total, first, self.size);
-                let (place, total) = counters::locate(db, self.number, status, range.first).await?;
-                let positions = match place.filter(|_| range.size > 0) {
-                    Some(place) => {
-                        let source = Source::status_up_to(self.number, status, place.newest);
-                        let skip = place.skip;
-                        source
-                            .page(db, Direction::Descending, range.size, skip)
-                            .await?
-                    }
-                    None => Vec::new(),
-                };
-                (positions, total)
+                (positions.collect(), self.total)
             }
         };
-        let mut positions = positions;
         if self.direction == Direction::Ascending {
             positions.reverse();
         }
         self.found(db, &positions, MatchCount::Exact(total), None)
             .await
+    }
+
+    /// Returns certificates in a status, the newest first, and their number.
+    async fn of_status<D: Db>(
+        &self,
+        db: &D,
+        status: Status,
+        range: Slice,
+    ) -> Result<(Vec<i64>, u64), StoreError> {
+        let (place, total) = counters::locate(db, self.number, status, range.first).await?;
+        let Some(place) = place.filter(|_| range.size > 0) else {
+            return Ok((Vec::new(), total));
+        };
+        let source = Source::status_up_to(self.number, status, place.newest);
+        let page = source.page(db, Direction::Descending, range.size, place.skip);
+        Ok((page.await?, total))
+    }
+
+    /// Returns certificates in a place of their lines, the newest first.
+    async fn of_lines<D: Db>(
+        &self,
+        db: &D,
+        set: LineSet,
+        range: Slice,
+    ) -> Result<Vec<i64>, StoreError> {
+        if range.size == 0 {
+            return Ok(Vec::new());
+        }
+        let size = u64::from(range.size);
+        let pages = counters::pages(db, self.number, set, range.first, size).await?;
+        let stretches = pages.stretches.into_iter();
+        let read = stretches.map(|stretch| self.of_stretch(db, set, stretch));
+        let positions = try_join_all(read).await?.into_iter().flatten();
+        let skip = usize::try_from(pages.skip).unwrap_or(usize::MAX);
+        Ok(positions.skip(skip).take(range.size as usize).collect())
+    }
+
+    /// Returns those of some blocks.
+    async fn of_stretch<D: Db>(
+        &self,
+        db: &D,
+        set: LineSet,
+        (oldest, newest): (Position, Position),
+    ) -> Result<Vec<i64>, StoreError> {
+        let last = Position::in_zone(self.number, self.total).0 - 1;
+        let newest = Position(newest.0.min(last));
+        let count = u32::try_from(newest.0 - oldest.0 + 1).unwrap_or(u32::MAX);
+        let read = async |source: Source| {
+            let within = source.within((oldest, newest));
+            within.page(db, Direction::Descending, count, 0).await
+        };
+        let replaced = read(Source::replaced(self.number)).await?;
+        let mut positions = match (set.status, set.place) {
+            (None, LinePlace::Replaced) => return Ok(replaced),
+            (None, LinePlace::Newest) => (oldest.0..=newest.0).rev().collect(),
+            (Some(status), _) => read(Source::status(self.number, status)).await?,
+        };
+        let replaced: HashSet<_> = replaced.into_iter().collect();
+        let is_wanted = set.place == LinePlace::Replaced;
+        positions.retain(|position| replaced.contains(position) == is_wanted);
+        Ok(positions)
     }
 
     /// Searches among a few certificates.
@@ -382,14 +452,14 @@ fn counted(count: u64, max: u64) -> MatchCount {
 }
 
 /// Returns the same records of the list with the newest first, without those that do not exist.
-fn newest_first(direction: Direction, total: u64, first: u64, size: u32) -> certgate_model::Slice {
+fn newest_first(direction: Direction, total: u64, first: u64, size: u32) -> Slice {
     let left = total.saturating_sub(first);
     let size = size.min(u32::try_from(left).unwrap_or(u32::MAX));
     let first = match direction {
         Direction::Descending => first.min(total),
         Direction::Ascending => left - u64::from(size),
     };
-    certgate_model::Slice { first, size }
+    Slice { first, size }
 }
 
 /// Returns the certificates of a zone that have these IDs, in this order, up to the octets of a

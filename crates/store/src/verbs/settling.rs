@@ -5,12 +5,25 @@ use futures_util::future::try_join;
 
 use super::changes::expect_one_each;
 use super::counters::Shifts;
+use super::indexing::Uncounted;
 use super::tallies::Tallies;
 use super::{authorities, enforcement};
 use crate::db::{Db, Row, values};
 use crate::error::corrupt;
 use crate::position::Position;
 use crate::{Settled, StoreError};
+
+/// A certificate to settle.
+struct Pending {
+    position: Position,
+    status: Status,
+    /// The number of its CA.
+    authority: i64,
+    /// True if the counters of CAs have it.
+    is_counted: bool,
+    /// True if it is counted as replaced.
+    is_replaced: bool,
+}
 
 /// Settles certificates, CA by CA and the earliest change first: up to `epoch`, or up to the last
 /// change that every live enforcement point knows. The CAs `except` are left out. Certificates that
@@ -39,21 +52,31 @@ pub(crate) async fn settle<D: Db>(
         }
         let known = enforcement::known_to_all(db, authority, at).await?;
         let up_to = known.map_or(epoch, |known| known.min(epoch));
-        // 36 is `SEQUENCE_BITS`. Certificates of earlier versions may not be counted yet.
+        // 36 is `SEQUENCE_BITS`. Certificates of earlier versions may not be counted yet. For an
+        // EXISTS, PostgreSQL would read all replacements.
         let select = "SELECT position, status, \
-                      (SELECT counted_below FROM indexing WHERE zone = statuses.position >> 36) \
+                      (SELECT counted_below FROM indexing WHERE zone = statuses.position >> 36), \
+                      (SELECT below FROM replacement_counting \
+                      WHERE zone = statuses.position >> 36), \
+                      (SELECT replacements.position FROM replacements \
+                      WHERE replacements.position = statuses.position) \
                       FROM statuses INDEXED BY statuses_pending \
                       WHERE status IN (1, 2) AND authority = ?1 AND epoch <= ?2 \
                       ORDER BY epoch LIMIT ?3";
         let read = |row: &dyn Row| {
-            let (position, below) = (row.get(0)?, row.get::<Option<i64>>(2)?);
-            let is_counted = below.is_none_or(|below| position >= below);
-            Ok((
-                Position(position),
-                row.get::<Status>(1)?,
+            let position = Position(row.get(0)?);
+            let uncounted = Uncounted {
+                below: row.get(2)?,
+                replaced_below: row.get(3)?,
+            };
+            Ok(Pending {
+                position,
+                status: row.get(1)?,
                 authority,
-                is_counted,
-            ))
+                is_counted: uncounted.has(position),
+                is_replaced: row.get::<Option<i64>>(4)?.is_some()
+                    && uncounted.has_replaced(position),
+            })
         };
         pending.extend(
             db.rows(select, &values![authority, up_to, left as u64], read)
@@ -63,7 +86,10 @@ pub(crate) async fn settle<D: Db>(
     let (mut settled, mut shifts) = (Settled::default(), Shifts::default());
     let mut tallies = Tallies::default();
     let mut cells = Vec::with_capacity(pending.len());
-    for (position, status, authority, is_counted) in &pending {
+    for pending in &pending {
+        let Pending {
+            position, status, ..
+        } = pending;
         let next = match status.on(Event::Settle) {
             Transition::To(next @ Status::Revoked) => {
                 settled.revoked += 1;
@@ -80,9 +106,9 @@ pub(crate) async fn settle<D: Db>(
             }
         };
         cells.push(values![next.code(), position.0, status.code(), at].to_vec());
-        shifts.shift(db.layout(), *position, *status, next);
-        if *is_counted {
-            tallies.settle(*position, *authority, *status, next);
+        shifts.shift(db.layout(), *position, *status, next, pending.is_replaced);
+        if pending.is_counted {
+            tallies.settle(*position, pending.authority, *status, next);
         }
     }
     // Settling accepts nothing new, so the epoch stays that of the change.
@@ -90,7 +116,7 @@ pub(crate) async fn settle<D: Db>(
                   WHERE position = ?2 AND status = ?3";
     let counters = try_join(shifts.make(db), tallies.make(db));
     let (updated, _) = try_join(db.execute_each(update, &cells), counters).await?;
-    expect_one_each(updated, pending.iter().map(|(position, ..)| *position))?;
+    expect_one_each(updated, pending.iter().map(|one| one.position))?;
     Ok(settled)
 }
 

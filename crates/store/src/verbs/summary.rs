@@ -1,5 +1,4 @@
-//! The summaries of a zone and of the installation. They read counters, and count a bounded number
-//! of replaced certificates.
+//! The summaries of a zone and of the installation. They read counters.
 
 use certgate_model::{
     AuthorityRef, InstallationSummary, SUMMARY_EXPIRING_DAYS, SUMMARY_PAST_DAYS, Totals, ZoneId,
@@ -8,7 +7,7 @@ use certgate_model::{
 use futures_util::future::{try_join3, try_join4};
 
 use super::tallies::{ALL_ZONES, DayKind};
-use super::{counters, indexing, replacements, tenants};
+use super::{counters, indexing, tenants};
 use crate::StoreError;
 use crate::db::{Db, Row, values};
 
@@ -28,16 +27,18 @@ pub(crate) async fn of_zone<D: Db>(
         days(db, zone, DayKind::Revoked, past, SUMMARY_PAST_DAYS),
         indexing::unfinished(db, zone),
     );
-    let (totals, replaced, by_authority, (expiring, issued, revoked, unfinished)) = try_join4(
-        counters::totals(db, zone),
-        replacements::totals(db, zone),
-        by_authority(db, zone),
-        days,
-    )
-    .await?;
+    let (totals, counts_replaced, by_authority, (expiring, issued, revoked, unfinished)) =
+        try_join4(
+            counters::totals(db, zone),
+            indexing::counts_replaced(db, zone),
+            by_authority(db, zone),
+            days,
+        )
+        .await?;
+    let (totals, replaced) = totals;
     Ok(Some(ZoneSummary {
         totals,
-        replaced,
+        replaced: counts_replaced.then_some(replaced),
         by_authority,
         expiring,
         issued,

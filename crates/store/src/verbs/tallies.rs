@@ -16,7 +16,7 @@ use crate::position::Position;
 /// The counters of days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DayKind {
-    /// Certificates that are not revoked, by the day on which they expire.
+    /// Certificates that are not revoked and not replaced, by the day on which they expire.
     Expiring,
     /// Every certificate, by the day on which it was issued.
     Issued,
@@ -62,13 +62,16 @@ pub(crate) struct Counted {
 pub(crate) struct Standing {
     pub(crate) status: Status,
     pub(crate) revoked_on: Option<Timestamp>,
+    /// True if a renewal replaced it, and it is counted as replaced.
+    pub(crate) is_replaced: bool,
 }
 
 impl Standing {
-    pub(crate) fn of(certificate: &CertificateRecord) -> Self {
+    pub(crate) fn of(certificate: &CertificateRecord, is_replaced: bool) -> Self {
         Self {
             status: certificate.status,
             revoked_on: certificate.revoked_on,
+            is_replaced,
         }
     }
 }
@@ -122,7 +125,7 @@ impl Tallies {
 
     fn of_state(&mut self, of: Counted, state: Standing, by: i64) {
         let zone = of.position.zone();
-        if is_valid(state.status) {
+        if is_valid(state.status) && !state.is_replaced {
             self.of_day(zone, DayKind::Expiring, of.expires_on, by);
             self.of_day(ALL_ZONES, DayKind::Expiring, of.expires_on, by);
         }

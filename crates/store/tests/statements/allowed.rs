@@ -15,6 +15,10 @@ const SMALL_TABLES: &[(&str, &str)] = &[
         "one row for each zone, and none after a migration",
     ),
     (
+        "replacement_counting",
+        "one row for each zone with renewals, and none after a migration",
+    ),
+    (
         "event_indexing",
         "one row for each account, and none after a migration",
     ),

@@ -309,15 +309,17 @@ fn filling(octets: impl Fn(&str) -> String) -> String {
         ),
         (
             "blocks",
-            "block, active, pending_reactivation, pending_revocation, revoked",
+            "block, active, pending_reactivation, pending_revocation, revoked, replaced_active, \
+          replaced_pending_reactivation, replaced_pending_revocation, replaced_revoked",
             20_000,
-            "i + 134217728000, 512, i % 2, 0, 0",
+            "i + 134217728000, 512, i % 2, 0, 0, i % 512, 0, 0, 0",
         ),
         (
             "upper_blocks",
-            "block, active, pending_reactivation, pending_revocation, revoked",
+            "block, active, pending_reactivation, pending_revocation, revoked, replaced_active, \
+          replaced_pending_reactivation, replaced_pending_revocation, replaced_revoked",
             5_000,
-            "i + 262144000, 512, i % 2, 0, 0",
+            "i + 262144000, 512, i % 2, 0, 0, i % 512, 0, 0, 0",
         ),
         (
             "lost_certificates",

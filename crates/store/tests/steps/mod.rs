@@ -15,6 +15,8 @@ pub fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (any::<u32>(), 0..12_u8, any::<u8>(), proptest::option::of(0..60_u16))
             .prop_map(|(zone, count, status, quota)| Step::Issue { zone, count, status, quota }),
+        3 => (any::<u32>(), 0..8_u8)
+            .prop_map(|(certificate, count)| Step::Renew { certificate, count }),
         12 => (any::<u32>(), event)
             .prop_map(|(certificate, event)| Step::Change { certificate, event }),
         2 => (0..20_u8).prop_map(|limit| Step::Settle { limit }),

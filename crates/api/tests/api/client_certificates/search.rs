@@ -1,6 +1,10 @@
 //! Filtered lists.
 
+use certgate_model::{By, CertificateId, SerialNumber};
+use certgate_store::conformance::record_by;
+use certgate_store::{Basis, CertificateRecorded, ReadCertificates as _, Renewal};
 use certgate_testkit::TestApp;
+use futures_util::future::join_all;
 use serde_json::Value;
 
 const LIST: &str = "/zones/{zone}/client_certificates";
@@ -346,4 +350,112 @@ async fn filters_belong_to_their_zone() {
         let there = app.get(&format!("{list}?{query}")).await.result();
         assert_eq!(there, Value::Array(Vec::new()), "{query}");
     }
+}
+
+/// The certificates of each half of the next test: together more than a filtered list counts.
+const HALF: u32 = 5_100;
+
+#[tokio::test]
+async fn lists_of_more_certificates_than_a_filter_counts_are_exact() {
+    let app = TestApp::new().await;
+    let (first, new) = renewed(&app).await;
+    let zone = app.zone_id.parse().unwrap();
+    let read = |certificate: &Value| {
+        let id = text(certificate, "id").parse().unwrap();
+        app.store.certificate(zone, id)
+    };
+    let (old, newest) = (
+        read(&first).await.unwrap().unwrap(),
+        read(&new).await.unwrap().unwrap(),
+    );
+    // The others are recorded as the service records them, without signatures.
+    let copy = |n: u32, basis: Basis| {
+        let mut copy = newest.clone();
+        copy.id = CertificateId::from_bytes(u128::from(n).to_be_bytes());
+        let mut serial = *copy.serial.as_bytes();
+        serial[..4].copy_from_slice(&n.to_be_bytes());
+        copy.serial = SerialNumber::from_random(serial);
+        copy.subject.common_name = format!("device-{n}");
+        record_by(&*app.store, copy, basis, By::system(old.issued_on))
+    };
+    let renewal = |n: u32| {
+        Basis::Renewal(Renewal {
+            replaced: CertificateId::from_bytes(u128::from(n).to_be_bytes()),
+            interval_seconds: 0,
+            per_day_max: u64::MAX,
+            revoke_on: None,
+        })
+    };
+    let lines = (1..=2 * HALF).map(|n| (n, Basis::Permission));
+    let lines = lines.chain((1..=HALF).map(|n| (2 * HALF + n, renewal(2 * n))));
+    let lines: Vec<_> = lines.collect();
+    for some in lines.chunks(100) {
+        let recorded = join_all(some.iter().map(|(n, basis)| copy(*n, *basis)));
+        let recorded = recorded.await;
+        assert!(
+            recorded
+                .iter()
+                .all(|one| *one == CertificateRecorded::Recorded)
+        );
+    }
+
+    let (newest, replaced) = (2 * u64::from(HALF) + 1, u64::from(HALF) + 1);
+    let page = async |query: &str, total: u64, number: u64| {
+        let path = format!("{LIST}?{query}&per_page=50&page={number}");
+        let answer = app.get(&path).await;
+        let info = answer.json()["result_info"].clone();
+        assert_eq!(
+            answer.json()["messages"],
+            Value::Array(Vec::new()),
+            "{path}"
+        );
+        assert_eq!(info["total_count"], total, "{path}");
+        let found = answer.result().as_array().unwrap().clone();
+        let names = found.iter().map(|one| text(one, "common_name").to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let name = |n: u32| format!("device-{n}");
+    // The newest: those that renewed others, then those that were not renewed, with odd numbers.
+    let mut expected: Vec<_> = (2 * HALF + 1..=3 * HALF).rev().map(name).collect();
+    expected.extend((1..2 * HALF).rev().step_by(2).map(name));
+    expected.push(text(&new, "common_name").to_owned());
+    for number in [1, 2, 103, 150, 204, 205] {
+        let begin = 50 * (number as usize - 1);
+        let page_of = |all: &[String]| all.iter().skip(begin).take(50).cloned().collect::<Vec<_>>();
+        for query in ["replaced=false", "replaced=false&status=all"] {
+            assert_eq!(
+                page(query, newest, number).await,
+                page_of(&expected),
+                "{number}"
+            );
+        }
+        let backwards: Vec<_> = expected.iter().rev().cloned().collect();
+        let ascending = page("replaced=false&direction=asc", newest, number).await;
+        assert_eq!(ascending, page_of(&backwards), "{number}");
+    }
+    let last = page("replaced=true", replaced, 102).await;
+    assert_eq!(last.first(), Some(&name(100)), "{last:?}");
+    let oldest = page("replaced=true", replaced, 103).await;
+    assert_eq!(oldest, [text(&first, "common_name")]);
+    assert!(page("replaced=false", newest, 206).await.is_empty());
+    let revoked = page("replaced=true&status=revoked", 0, 1).await;
+    assert!(revoked.is_empty());
+
+    let summary = app.get("/certgate/v1/zones/{zone}/summary").await.result();
+    assert_eq!(summary["replaced"]["active"], replaced);
+    let expiring: u64 = summary["expiring"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|day| day["count"].as_u64().unwrap())
+        .sum();
+    assert_eq!(expiring, newest);
+}
+
+/// Returns a certificate and the one that replaced it.
+async fn renewed(app: &TestApp) -> (Value, Value) {
+    let old = app.issue("device-0").await;
+    app.clock.advance_seconds(3_600);
+    let new = app.renew(&app.zone_id, "example.com", &old).await;
+    (old, new)
 }

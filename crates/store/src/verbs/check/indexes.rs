@@ -82,6 +82,8 @@ impl Sum {
 pub(super) struct Search {
     /// The positions from which on a zone is indexed, and counted.
     unfinished: BTreeMap<i64, (i64, i64)>,
+    /// The positions from which on replaced certificates of a zone are counted as such.
+    replaced_below: BTreeMap<i64, i64>,
     sums: BTreeMap<i64, [Sum; TABLES.len()]>,
     tallies: Tallies,
 }
@@ -92,8 +94,11 @@ impl Search {
         let unfinished = everything(db, select, |row| {
             Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
         });
+        let select = "SELECT zone, below FROM replacement_counting";
+        let replaced_below = everything(db, select, |row| Ok((row.get(0)?, row.get(1)?)));
         Ok(Self {
             unfinished: unfinished.await?.into_iter().collect(),
+            replaced_below: replaced_below.await?.into_iter().collect(),
             ..Self::default()
         })
     }
@@ -106,7 +111,8 @@ impl Search {
                 authority,
                 expires_on: record.expires_on,
             };
-            let standing = Standing::of(record);
+            let is_replaced = record.lineage.replaced_by.is_some() && self.has_replaced(at);
+            let standing = Standing::of(record, is_replaced);
             self.tallies.count(of, record.issued_on, standing);
         }
         if D::DIALECT == Dialect::Postgres {
@@ -139,6 +145,12 @@ impl Search {
         let folded = FoldedName::new(name);
         let expected = folded_column(name, &folded);
         stored == expected || stored.is_none() && !is_counted
+    }
+
+    /// Returns true if a replaced certificate must be counted as replaced.
+    pub(super) fn has_replaced(&self, at: Position) -> bool {
+        let below = self.replaced_below.get(&at.zone());
+        below.is_none_or(|below| at.0 >= *below)
     }
 
     /// Returns whether a certificate must be in the index, and in the counters.

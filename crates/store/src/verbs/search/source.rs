@@ -125,6 +125,13 @@ impl Source {
         Self::of_zone(Index::Replaced, zone)
     }
 
+    /// Returns the entries at these positions, of an index without a key.
+    pub(super) fn within(mut self, (oldest, newest): (Position, Position)) -> Self {
+        self.first.1 = oldest.0.max(self.first.1);
+        self.last.1 = newest.0.min(self.last.1);
+        self
+    }
+
     /// All certificates of a zone.
     pub(super) fn all(zone: i64) -> Self {
         Self::of_zone(Index::All, zone)
@@ -178,7 +185,7 @@ impl Source {
     /// Counts the entries, up to a limit.
     pub(super) async fn count<D: Db>(&self, db: &D, limit: u32) -> Result<u64, StoreError> {
         if let Index::Status(status) = self.index {
-            let totals = counters::totals(db, self.zone).await?;
+            let (totals, _) = counters::totals(db, self.zone).await?;
             return Ok(totals.of(status).min(limit.into()));
         }
         let (condition, mut values) = (self.condition(D::DIALECT), self.values());
