@@ -1,7 +1,7 @@
 //! Invites, in an account of their own.
 
 use certgate_model::{
-    Actor, AuthorityRecord, CertificateRecord, Device, Direction, InviteId, InviteRecord,
+    Actor, AuthorityRecord, CertificateRecord, Device, Direction, Event, InviteId, InviteRecord,
     InviteState, Lifetime, Slice, Status, TokenHash, TokenId, ZoneId,
 };
 use certgate_model::{AuditAction, AuditOwner, AuditQuery, ResourceType, Timestamp};
@@ -70,6 +70,17 @@ pub(super) async fn invites(store: &dyn Store) {
     invited.room().await;
     // A deleted zone takes its invites with it.
     let id = invited.create(60, other.id).await.id;
+    let used = CertificateRecord {
+        zone: other.id,
+        ..invited.certificate(47_090, "anna")
+    };
+    let (basis, certificate) = (Basis::Invite(id), used.id);
+    let recorded = record_by(store, used, basis, by).await;
+    assert_eq!(recorded, CertificateRecorded::Recorded);
+    let revoked = store.change_status(other.id, certificate, Event::HOLD, by);
+    revoked.await.expect("change").expect("it exists");
+    let settled = store.settle_pending(u64::MAX, by.at, &[], 1_000);
+    settled.await.expect("settle");
     let deleted = store.delete_zone(other.id, by).await.expect("delete");
     assert_eq!(deleted, ZoneDeleted::Deleted);
     assert_eq!(store.invite(id).await.expect("read"), None);

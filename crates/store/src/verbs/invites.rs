@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use certgate_model::{
-    Actor, AuditAction, AuditOwner, By, Device, InviteId, InviteRecord, InviteState, Lifetime,
-    Page, ResourceType, Slice, Timestamp, ZoneId,
+    AccountId, Actor, AuditAction, AuditOwner, By, CertificateId, Device, InviteId, InviteRecord,
+    InviteState, Lifetime, Page, ResourceType, Slice, Timestamp, ZoneId,
 };
+use futures_util::future::try_join_all;
 
 use super::{audit, tenants};
 use crate::audit::AuditEvent;
-use crate::db::{Db, Row, Value, values};
+use crate::db::{Db, Dialect, Row, Value, values};
 use crate::error::corrupt;
 use crate::position::Position;
 use crate::schema::{INVITE_USES, INVITES};
@@ -64,22 +65,26 @@ async fn with_certificates<D: Db>(
     db: &D,
     mut invites: Vec<InviteRecord>,
 ) -> Result<Vec<InviteRecord>, StoreError> {
-    let uses: Vec<_> = invites
-        .iter()
-        .flat_map(|invite| (1..=invite.uses).map(|number| values![invite.id, number].to_vec()))
-        .collect();
-    let select = "SELECT certificates.id FROM invite_uses \
-                  JOIN certificates ON certificates.position = invite_uses.position \
-                  WHERE invite_uses.invite = ?1 AND invite_uses.number = ?2";
-    let found = db.optional_each(select, &uses, |row| row.get(0)).await?;
-    let mut found = found.into_iter();
-    for invite in &mut invites {
-        let certificates = found.by_ref().take(invite.uses as usize);
-        let certificates: Option<_> = certificates.collect();
-        invite.certificates = certificates
-            .ok_or_else(|| corrupt(format!("a use of the invite {} is missing", invite.id)))?;
-    }
+    let used = invites.iter_mut().filter(|invite| invite.uses > 0);
+    try_join_all(used.map(|invite| read_certificates(db, invite))).await?;
     Ok(invites)
+}
+
+/// Reads the certificates of an invite, the first use first. Uses have the numbers from 1 on.
+async fn read_certificates<D: Db>(db: &D, invite: &mut InviteRecord) -> Result<(), StoreError> {
+    // PostgreSQL would read all certificates for a join.
+    let select = "SELECT invite_uses.number, (SELECT certificates.id FROM certificates \
+                  WHERE certificates.position = invite_uses.position) FROM invite_uses \
+                  WHERE invite_uses.invite = ?1 ORDER BY invite_uses.number";
+    let read = |row: &dyn Row| Ok((row.get::<u32>(0)?, row.get::<Option<CertificateId>>(1)?));
+    let uses = db.rows(select, &values![invite.id], read).await?;
+    let numbers = uses.iter().map(|(number, _)| *number);
+    let is_complete = numbers.eq(1..=invite.uses);
+    let certificates: Option<Vec<_>> = uses.into_iter().map(|(_, id)| id).collect();
+    invite.certificates = certificates
+        .filter(|_| is_complete)
+        .ok_or_else(|| corrupt(format!("a use of the invite {} is missing", invite.id)))?;
+    Ok(())
 }
 
 /// Stores a new invite. If its zone has `max`, the one that expired first makes room.
@@ -89,9 +94,9 @@ pub(crate) async fn record<D: Db>(
     max: u64,
     by: &By,
 ) -> Result<InviteRecorded, StoreError> {
-    if tenants::zone(db, invite.zone).await?.is_none() {
+    let Some(zone) = tenants::zone(db, invite.zone).await? else {
         return Ok(InviteRecorded::NoZone);
-    }
+    };
     if count(db, invite.zone).await? >= max {
         let select = "SELECT id FROM invites WHERE zone = ?1 AND expires_on <= ?2 \
                       ORDER BY expires_on, id LIMIT 1";
@@ -108,7 +113,7 @@ pub(crate) async fn record<D: Db>(
     let mut cells = cells(invite).to_vec();
     cells.push(0_i64.into());
     seal::insert(db, &INVITES, &cells).await?;
-    log(db, AuditAction::Create, invite, by).await?;
+    log(db, AuditAction::Create, invite, zone.account, by).await?;
     Ok(InviteRecorded::Recorded)
 }
 
@@ -119,10 +124,12 @@ pub(crate) async fn withdraw<D: Db>(
     id: InviteId,
     by: &By,
 ) -> Result<Option<InviteRecord>, StoreError> {
-    let found = invite(db, id).await?;
-    let Some(found) = found.filter(|found| found.zone == zone) else {
+    let (Some(found), Some(zone)) = (invite(db, id).await?, tenants::zone(db, zone).await?) else {
         return Ok(None);
     };
+    if found.zone != zone.id {
+        return Ok(None);
+    }
     match found.state(by.at) {
         InviteState::Open | InviteState::Locked => {}
         InviteState::Used | InviteState::Withdrawn | InviteState::Expired => {
@@ -136,7 +143,7 @@ pub(crate) async fn withdraw<D: Db>(
     let digest = seal::of(&INVITES, &cells(&withdrawn));
     let update = "UPDATE invites SET withdrawn_on = ?2, digest = ?3 WHERE id = ?1";
     db.execute(update, &values![id, by.at, digest]).await?;
-    log(db, AuditAction::Delete, &withdrawn, by).await?;
+    log(db, AuditAction::Delete, &withdrawn, zone.account, by).await?;
     Ok(Some(withdrawn))
 }
 
@@ -151,15 +158,17 @@ pub(crate) async fn note_wrong_secret<D: Db>(db: &D, id: InviteId) -> Result<(),
 
 /// Deletes the invites of a zone that is deleted.
 pub(super) async fn delete_of_zone<D: Db>(db: &D, zone: ZoneId) -> Result<(), StoreError> {
-    let (select, of_zone) = ("SELECT id FROM invites WHERE zone = ?1", values![zone]);
-    let ids = db.rows(select, &of_zone, |row| row.get::<InviteId>(0));
-    let ids: Vec<_> = ids
-        .await?
-        .into_iter()
-        .map(|id| values![id].to_vec())
-        .collect();
-    let delete = "DELETE FROM invite_uses WHERE invite = ?1";
-    db.execute_each(delete, &ids).await?;
+    // PostgreSQL would read all uses for an IN.
+    let delete = match D::DIALECT {
+        Dialect::Sqlite => {
+            "DELETE FROM invite_uses WHERE invite IN (SELECT id FROM invites WHERE zone = ?1)"
+        }
+        Dialect::Postgres => {
+            "DELETE FROM invite_uses \
+             WHERE invite = ANY (ARRAY(SELECT id FROM invites WHERE zone = ?1))"
+        }
+    };
+    db.execute(delete, &values![zone]).await?;
     let delete = "DELETE FROM invites WHERE zone = ?1";
     db.execute(delete, &values![zone]).await?;
     Ok(())
@@ -169,15 +178,13 @@ async fn log<D: Db>(
     db: &D,
     action: AuditAction,
     invite: &InviteRecord,
+    account: AccountId,
     by: &By,
 ) -> Result<(), StoreError> {
-    let Some(zone) = tenants::zone(db, invite.zone).await? else {
-        return Ok(());
-    };
     let InviteRecord { name, device, .. } = invite;
     let detail = format!("device={device} uses={} name={name}", invite.uses_max);
     let event = AuditEvent::new(action, ResourceType::Invite, invite.id.as_bytes(), detail);
-    let owner = AuditOwner::Account(zone.account);
+    let owner = AuditOwner::Account(account);
     audit::record(db, owner, by, event.in_zone(invite.zone)).await
 }
 
