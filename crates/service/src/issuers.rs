@@ -178,7 +178,10 @@ impl Issuers {
         random.fill(&mut octets);
         let serial = SerialNumber::from_random(octets);
         let created_on = self.environment.limits().backdated(now);
-        let expires_on = created_on.plus_days(AUTHORITY_VALIDITY_DAYS);
+        // In whole minutes also at the end of the year 9999, the last that a certificate can name.
+        let expires_on = created_on
+            .plus_days(AUTHORITY_VALIDITY_DAYS)
+            .cut_to_minute();
 
         let created = self.threads_for(algorithm).run(move || {
             let key = SigningKey::generate(algorithm).map_err(internal)?;

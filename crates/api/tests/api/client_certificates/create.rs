@@ -294,3 +294,20 @@ async fn the_managed_ca_has_the_key_algorithm_of_its_account() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_ca_of_the_last_years_ends_with_the_year_9999() {
+    let app = TestApp::new().await;
+    app.clock.set("9998-06-01T12:34:56Z".parse().unwrap());
+    let issued = app.issue("device").await;
+    assert!(
+        issued["expires_on"]
+            .as_str()
+            .unwrap()
+            .starts_with("9999-06-01T")
+    );
+    let body = json!({ "csr": csr("device"), "validity_days": 3650 });
+    let error = app.post(PATH, body).await.error();
+    assert_eq!(error.status, 400);
+    assert!(error.message.contains("9999-12-31"), "{}", error.message);
+}
