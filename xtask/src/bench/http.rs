@@ -8,14 +8,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::installation::Installation;
 use super::statistics::Samples;
 
 /// Connections of the client while it measures throughput.
 pub const CONNECTIONS: usize = 64;
+
+/// The status of an answer without content.
+const NO_CONTENT: u16 = 204;
 
 /// The bytes of a request.
 pub struct Request(Vec<u8>);
@@ -62,28 +67,57 @@ impl Request {
 
     /// Returns a request with any path.
     pub fn of(installation: &Installation, method: &str, path: &str, body: &str) -> Self {
-        let token = &installation.token;
+        let authorization = format!("authorization: Bearer {}\r\n", installation.token);
+        Self::json(method, path, &authorization, body)
+    }
+
+    /// Returns a request with JSON. Each of the `headers` ends with CR and LF.
+    pub fn json(method: &str, path: &str, headers: &str, body: &str) -> Self {
         let length = body.len();
         Self(
             format!(
-                "{method} {path} HTTP/1.1\r\nhost: localhost\r\n\
-                 authorization: Bearer {token}\r\ncontent-type: application/json\r\n\
-                 content-length: {length}\r\n\r\n{body}"
+                "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{headers}\
+                 content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
             )
             .into_bytes(),
         )
     }
 }
 
+/// The address of a server, and the TLS that it needs.
+#[derive(Clone)]
+pub struct Endpoint {
+    pub address: SocketAddr,
+    pub tls: Option<TlsConnector>,
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        let tls = None;
+        Self { address, tls }
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    pub async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+    pub async fn open(endpoint: impl Into<Endpoint>) -> anyhow::Result<Self> {
+        let Endpoint { address, tls } = endpoint.into();
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        let stream: Box<dyn Stream> = match tls {
+            None => Box::new(stream),
+            Some(tls) => {
+                let name = ServerName::IpAddress(address.ip().into());
+                Box::new(tls.connect(name, stream).await?)
+            }
+        };
         Ok(Self {
             stream,
             buffer: Vec::with_capacity(1 << 20),
@@ -104,7 +138,7 @@ impl Connection {
         Ok((status, self.buffer[self.buffer.len() - length..].to_vec()))
     }
 
-    /// Sends a request. Returns the JSON of the answer, whose status must be 200.
+    /// Sends a request. Returns the JSON of the answer, which must be a success.
     pub async fn json(&mut self, request: &Request) -> anyhow::Result<Value> {
         let (status, body) = self.exchange(request).await?;
         check_status(status, &body)?;
@@ -113,6 +147,8 @@ impl Connection {
 
     async fn receive(&mut self, request: &Request) -> anyhow::Result<(u16, usize)> {
         self.stream.write_all(&request.0).await?;
+        // TLS may still hold a part.
+        self.stream.flush().await?;
         self.buffer.clear();
         let head_length = loop {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
@@ -128,9 +164,13 @@ impl Connection {
         };
         let head = std::str::from_utf8(&self.buffer[..head_length])?;
         let status = head.split(' ').nth(1).context("no status")?.parse()?;
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "));
+        let length = head.lines().find_map(|line| {
+            let (name, length) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("content-length")
+                .then_some(length)
+        });
+        // RFC 9110 §15.3.5: no content, and no length.
+        let length = length.or_else(|| (status == NO_CONTENT).then_some("0"));
         let Some(length) = length else {
             return Ok((status, self.receive_chunks(head_length).await?));
         };
@@ -211,15 +251,16 @@ impl Load {
 
     /// Sends requests until the time is over. `request` makes the request of each number.
     ///
-    /// Fails at the first answer with a status other than 200.
+    /// Fails at the first answer that is not a success.
     pub async fn run<R: Borrow<Request>>(
         self,
-        address: SocketAddr,
+        endpoint: impl Into<Endpoint>,
         request: impl Fn(u64) -> R,
     ) -> anyhow::Result<Measured> {
+        let endpoint = endpoint.into();
         let mut connections = Vec::new();
         for _ in 0..self.connections {
-            connections.push(Connection::open(address).await?);
+            connections.push(Connection::open(endpoint.clone()).await?);
         }
         let numbers = Cell::new(0);
         let begun = Instant::now();
@@ -250,9 +291,9 @@ impl Load {
     }
 }
 
-/// Fails with the beginning of the body if the status is not 200.
+/// Fails with the beginning of the body if the answer is not a success.
 pub fn check_status(status: u16, body: &[u8]) -> anyhow::Result<()> {
-    if status != 200 {
+    if !(200..300).contains(&status) {
         bail!(
             "answer {status}: {}",
             String::from_utf8_lossy(&body[..body.len().min(300)])

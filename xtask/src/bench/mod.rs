@@ -27,6 +27,7 @@ mod keeper;
 mod list;
 mod machine;
 mod ocsp;
+mod peers;
 mod plot;
 mod postgres;
 mod report;
@@ -51,7 +52,7 @@ use anyhow::{Context, bail, ensure};
 use xtask::sources::root;
 
 pub use self::arguments::Arguments;
-use self::arguments::Databases;
+use self::arguments::{Beside, Databases};
 use self::keeper::Keeper;
 use self::run::{CLUSTER, Run};
 
@@ -67,8 +68,16 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(path) = &arguments.plot {
         return document::write(path);
     }
+    let peers = arguments.beside.as_ref().map(|Beside::Peers(peers)| peers);
+    if let Some(path) = peers.and_then(|peers| peers.plot.as_ref()) {
+        return peers::table::write(path);
+    }
     if !arguments.inner {
         return run_optimised();
+    }
+    let binary = root().join("target").join(PROFILE).join("certgate");
+    if let Some(peers) = peers {
+        return peers::run(peers, binary, directory_in(&std::env::temp_dir())?);
     }
     let programs = match arguments.database {
         Some(Databases::Sqlite) => None,
@@ -90,7 +99,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let sockets = directory_in(&std::env::temp_dir())?;
     let directory = std::path::absolute(arguments.keep.as_ref().unwrap_or(&temporary))?;
     let run = Run {
-        binary: root().join("target").join(PROFILE).join("certgate"),
+        binary,
         keeper: Rc::new(Keeper::start(
             &directory.join(CLUSTER),
             &[&temporary, &sockets],

@@ -23,6 +23,12 @@ impl Samples {
         self.0.len()
     }
 
+    /// Returns the median of the quotients of these samples and others, one turn after the other.
+    pub fn median_ratio(&self, others: &Self) -> f64 {
+        let pairs = self.0.iter().zip(&others.0);
+        Self(pairs.map(|(one, other)| one / other).collect()).median()
+    }
+
     pub fn median(&self) -> f64 {
         self.percentile(50)
     }

@@ -1,6 +1,8 @@
 //! Readings of the operating system: the clock, and files in /proc.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Context;
@@ -56,4 +58,20 @@ pub fn ticks(process: u32, with_children: bool) -> anyhow::Result<f64> {
         .take(count)
         .map(str::parse::<f64>)
         .sum::<Result<f64, _>>()?)
+}
+
+/// Octets of a block in the numbers of stat(2).
+const BLOCK_BYTES: u64 = 512;
+
+/// Returns the space on the disk of the files in a directory, and in those below it.
+pub fn directory_bytes(directory: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        bytes += match entry.file_type()?.is_dir() {
+            true => directory_bytes(&entry.path())?,
+            false => entry.metadata()?.blocks() * BLOCK_BYTES,
+        };
+    }
+    Ok(bytes)
 }

@@ -19,10 +19,15 @@ pub fn cell(figure: &Figure, unit: Unit) -> String {
 
 /// Formats the figure alone.
 pub fn value(figure: &Figure, unit: Unit) -> String {
+    number(figure.value, unit)
+}
+
+/// Formats a number with its unit.
+pub fn number(value: f64, unit: Unit) -> String {
     match unit {
-        Unit::Seconds => seconds(figure.value),
-        Unit::PerSecond => format!("{}/s", thousands(figure.value)),
-        Unit::Bytes => bytes(figure.value),
+        Unit::Seconds => seconds(value),
+        Unit::PerSecond => format!("{}/s", thousands(value)),
+        Unit::Bytes => bytes(value),
     }
 }
 
@@ -40,7 +45,8 @@ pub fn processor(figure: &Figure) -> Option<String> {
     Some(format!("{value} + {database}"))
 }
 
-fn ratio(ratio: f64) -> String {
+/// Formats a ratio with two or three digits.
+pub fn ratio(ratio: f64) -> String {
     match ratio {
         large if large >= 100.0 => format!("{} ×", thousands(large)),
         middle if middle >= 10.0 => format!("{middle:.1} ×"),
