@@ -152,6 +152,7 @@ fn uploaded_ca(ca: &EnforcedUploadedAuthority) -> Result<EnforcedCa<'_>, ApiErro
     })
 }
 
-fn pem(der: &[u8]) -> String {
+/// Returns the PEM form of a certificate, with its last line break.
+pub(crate) fn pem(der: &[u8]) -> String {
     pem_lines("CERTIFICATE", der) + "\n"
 }

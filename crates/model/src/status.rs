@@ -74,6 +74,11 @@ impl Status {
         }
     }
 
+    /// Returns whether it is revoked, settled or not: clients must not use the certificate.
+    pub const fn is_revoked(self) -> bool {
+        matches!(self, Self::PendingRevocation | Self::Revoked)
+    }
+
     /// Returns whether the last change is not settled yet.
     pub const fn is_pending(self) -> bool {
         matches!(self, Self::PendingReactivation | Self::PendingRevocation)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use certgate_model::{
     AccountAuthority, Actor, AuthorityId, AuthorityState, By, CertificateId, CertificateRecord,
-    EnrolmentRules, SECONDS_PER_DAY, SerialNumber, Status, StoredRules, ZoneId, ZoneRecord,
+    EnrolmentRules, SECONDS_PER_DAY, SerialNumber, StoredRules, ZoneId, ZoneRecord,
 };
 use certgate_pki::{AdoptError, pem_lines, read_adopted, sha256, stored_certificates};
 use certgate_store::{Basis, Renewal, RenewalRefused};
@@ -290,7 +290,7 @@ pub(crate) async fn issued_for_key(
             return Ok(None);
         };
         let mut part = part.into_iter();
-        let found = part.find(|one| !is_revoked(one.status) && one.ski == key);
+        let found = part.find(|one| !one.status.is_revoked() && one.ski == key);
         if let Some(found) = found {
             return Ok(Some(Issued {
                 certificate: Arc::new(found),
@@ -300,8 +300,4 @@ pub(crate) async fn issued_for_key(
         let read = left.iter().position(|id| *id == last);
         left = &left[read.map_or(left.len(), |at| at + 1)..];
     }
-}
-
-fn is_revoked(status: Status) -> bool {
-    matches!(status, Status::PendingRevocation | Status::Revoked)
 }

@@ -166,7 +166,8 @@ impl InviteFiles {
         let secret = secret.map_err(|error| Fault::Internal(error.to_string()))?;
 
         // 2. The certificate.
-        let issued = self.invites.redeem(presented, Some(zone.id), csr).await?;
+        let redeemed = self.invites.redeem(presented, Some(zone.id), csr);
+        let (issued, _) = redeemed.await?;
 
         // 3. The file.
         let signed_by = issued.certificate.authority.id;

@@ -187,15 +187,15 @@ impl Invites {
         }
     }
 
-    /// Uses an invite: issues a certificate of its name. `zone`: it must be an invite of this zone.
-    /// A CSR with the key of an earlier use gets the same certificate, because the answer of that
-    /// use may be lost.
+    /// Uses an invite: issues a certificate of its name, and returns it with its zone. `zone`: it
+    /// must be an invite of this zone. A CSR with the key of an earlier use gets the same
+    /// certificate, because the answer of that use may be lost.
     pub async fn redeem(
         &self,
         presented: PresentedInvite<'_>,
         zone: Option<ZoneId>,
         csr: String,
-    ) -> Result<Issued, EnrolError> {
+    ) -> Result<(Issued, Arc<ZoneRecord>), EnrolError> {
         // 1. The client knows the secret, and the invite is open. The same is decided again in the
         //    transaction that records the certificate.
         let invite = self.proven(presented, zone).await?;
@@ -204,14 +204,14 @@ impl Invites {
         if state == InviteState::Locked {
             return Err(not_open(state));
         }
-        if let Some(repeated) = self.repeated(&invite, &csr).await? {
-            return Ok(repeated);
+        let zone = self.access.zone(invite.zone).await?;
+        let zone = zone.ok_or(EnrolError::NoZone)?;
+        if let Some(repeated) = self.repeated(&invite, &zone, &csr).await? {
+            return Ok((repeated, zone));
         }
         if state != InviteState::Open {
             return Err(not_open(state));
         }
-        let zone = self.access.zone(invite.zone).await?;
-        let zone = zone.ok_or(EnrolError::NoZone)?;
 
         // 2. The certificate and its use are one commit.
         let lifetime = invite.lifetime.map(|one| i64::from(one.seconds()));
@@ -226,36 +226,34 @@ impl Invites {
                 address: presented.from,
                 at: now,
             },
-            zone,
+            zone: zone.clone(),
         };
         let issued = self.issuing.enrol(enrolling).await;
         if let Err(IssueError::NotInvited(InviteRefused::NotOpen(InviteState::Used))) = &issued {
             // The same request may have been faster.
             let used = self.environment.store.invite(invite.id).await?;
             if let Some(used) = used
-                && let Some(repeated) = self.repeated(&used, &csr).await?
+                && let Some(repeated) = self.repeated(&used, &zone, &csr).await?
             {
-                return Ok(repeated);
+                return Ok((repeated, zone));
             }
         }
         let issued = issued?;
         measures::enrolled("invite");
-        Ok(issued)
+        Ok((issued, zone))
     }
 
     /// Returns the certificate of an earlier use that has the key of this CSR.
     async fn repeated(
         &self,
         invite: &InviteRecord,
+        zone: &ZoneRecord,
         csr: &str,
     ) -> Result<Option<Issued>, EnrolError> {
         if invite.certificates.is_empty() {
             return Ok(None);
         }
-        let Some(zone) = self.access.zone(invite.zone).await? else {
-            return Err(EnrolError::NoZone);
-        };
-        issued_for_key(&self.issuing, &zone, &invite.certificates, csr).await
+        issued_for_key(&self.issuing, zone, &invite.certificates, csr).await
     }
 
     /// Returns the invite whose secret the client knows. The answer does not say whether the ID or

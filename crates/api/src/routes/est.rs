@@ -137,6 +137,11 @@ pub(crate) async fn csr_attributes(Label(zone): Label) -> Response {
     }
 }
 
+/// Returns the address of a zone's EST below that of the listener.
+pub(crate) fn address(listener: &str, zone: &ZoneRecord) -> String {
+    format!("{listener}/.well-known/est/{}", zone.name)
+}
+
 /// Issues the first certificate of a client, which has an invite or a certificate of a trusted CA.
 pub(crate) async fn enrol(
     State(api): State<Api>,
@@ -154,7 +159,8 @@ pub(crate) async fn enrol(
                 from: client.address,
             };
             let csr = csr_of(request).await?;
-            service.invites.redeem(presented, Some(zone.id), csr).await
+            let redeemed = service.invites.redeem(presented, Some(zone.id), csr);
+            redeemed.await.map(|(issued, _)| issued)
         }
         (None, Ok(certificate)) => {
             let csr = csr_of(request).await?;

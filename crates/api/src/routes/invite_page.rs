@@ -9,7 +9,6 @@ use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use certgate_model::Actor;
-use certgate_pki::pem_lines;
 use certgate_service::{
     EnrolError, FILE_SECONDS, FileForm, InviteFile, PresentedInvite, ProfileSigner, key_for_devices,
 };
@@ -22,9 +21,10 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::body::RequiredBody;
+use crate::enforcement_objects::pem;
 use crate::error::ApiError;
 use crate::response;
-use crate::routes::est::{Client, Refused};
+use crate::routes::est::{self, Client, Refused};
 use crate::state::Api;
 
 /// The parts of the server that the page needs beside the API.
@@ -70,7 +70,7 @@ pub(crate) async fn open(
         uses_left: invite.uses_max.saturating_sub(invite.uses),
         key_type: key_for_devices(&zone).0.to_string(),
         enrol: enrolled.map(|(url, fingerprint)| InviteEnrolment {
-            est: format!("{url}/.well-known/est/{}", zone.name),
+            est: est::address(url, &zone),
             works: format!("{url}/works/{}", zone.name),
             fingerprint,
         }),
@@ -88,8 +88,7 @@ pub(crate) async fn certificate(
     let secret = Zeroizing::new(secret);
     let presented = presented(&id, &secret, client.address());
     let invites = &api.service.invites;
-    let (_, zone) = invites.open(presented).await?;
-    let issued = invites.redeem(presented, None, csr).await?;
+    let (issued, zone) = invites.redeem(presented, None, csr).await?;
     let signer = issued.certificate.authority.id;
     let enrolment = &api.service.enrolment;
     let authorities = enrolment.authorities_from(&zone, signer).await?;
@@ -211,10 +210,6 @@ async fn creator(api: &Api, actor: Actor) -> Result<Option<String>, EnrolError> 
         | Actor::TrustedCa(_)
         | Actor::Invite(_) => None,
     })
-}
-
-fn pem(der: &[u8]) -> String {
-    pem_lines("CERTIFICATE", der) + "\n"
 }
 
 fn json(value: &impl Serialize) -> Result<Response, Refused> {

@@ -13,6 +13,7 @@ use crate::body::RequiredBody;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::query::Query;
+use crate::routes::est;
 use crate::state::Api;
 
 /// List invites
@@ -74,7 +75,7 @@ pub(crate) async fn create(
     let (invite, secret) = api.service.invites.create(&scope, draft).await?;
     let secret = secret.expose();
     let link = |base: &str| format!("{base}/i/{}#{secret}", invite.id);
-    let est = |base: &str| format!("{base}/.well-known/est/{}", scope.zone().name);
+    let est = |base: &str| est::address(base, scope.zone());
     envelope::one(NewInvite {
         link: api.invite_url.as_deref().map(|base| link(base).into()),
         est: api.enrol_url.as_deref().map(|base| est(base).into()),

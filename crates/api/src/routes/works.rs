@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use axum::extract::State;
 use axum::response::Response;
 use base64ct::{Base64, Encoding};
-use certgate_model::Status;
 use certgate_pki::sha256;
 use certgate_service::EnrolError;
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -36,7 +35,7 @@ pub(crate) async fn works(
         Ok(der) => {
             let found = api.service.enrolment.presented(&zone, der).await;
             match found {
-                Ok(found) if is_revoked(found.status) => (
+                Ok(found) if found.status.is_revoked() => (
                     StatusCode::FORBIDDEN,
                     "Your certificate is revoked",
                     format!("{} needs a new one.", shown(&found.subject.common_name)),
@@ -62,10 +61,6 @@ pub(crate) async fn works(
         }
     };
     Ok(page(status, title, &text))
-}
-
-fn is_revoked(status: Status) -> bool {
-    matches!(status, Status::PendingRevocation | Status::Revoked)
 }
 
 /// Returns a page. `text` is HTML.

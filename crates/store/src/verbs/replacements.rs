@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use certgate_model::{CertificateId, RevocationReason, Status, Timestamp, ZoneId};
+use certgate_model::{CertificateId, RevocationReason, Timestamp, ZoneId};
 
 use super::counters::Shifts;
 use super::indexing::Uncounted;
@@ -91,10 +91,7 @@ impl Line {
         if self.zone != Some(zone) {
             return Some(RenewalRefused::NotFound);
         }
-        if matches!(
-            self.standing.status,
-            Status::PendingRevocation | Status::Revoked
-        ) {
+        if self.standing.status.is_revoked() {
             return Some(RenewalRefused::Revoked(self.reason.unwrap_or_default()));
         }
         if let Some((by, on)) = self.replaced {
