@@ -137,8 +137,8 @@ impl Searching<'_> {
         };
         // Without renewals, every certificate is the newest of its line.
         let has_replaced = totals.is_some_and(|(_, replaced)| replaced.all() > 0);
-        let is_whole = place == Some(LinePlace::Newest) && !has_replaced;
-        let (mut positions, total) = match (status, place.filter(|_| !is_whole), totals) {
+        let has_all = place == Some(LinePlace::Newest) && !has_replaced;
+        let (mut positions, total) = match (status, place.filter(|_| !has_all), totals) {
             (status, Some(place), Some(totals)) => {
                 let set = LineSet { place, status };
                 let total = set.of(totals);
