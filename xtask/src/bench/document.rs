@@ -68,6 +68,20 @@ const SHOWN: [(Measure, &str); 25] = [
     (Measure::Disk, ""),
 ];
 
+/// Figures of searches that docs/performance/figures.md shows, in its order.
+const SEARCHES: [(Measure, &str); 10] = [
+    (Measure::Search, "page 1"),
+    (Measure::Search, "last pages"),
+    (Measure::SearchBusy, "8 clients"),
+    (Measure::SearchTwo, "page 1"),
+    (Measure::NewestList, "last pages"),
+    (Measure::Lookup, "serial number"),
+    (Measure::Lookup, "fingerprint"),
+    (Measure::Contains, "one answer"),
+    (Measure::Summary, ""),
+    (Measure::BulkRevoke, "killed twice"),
+];
+
 /// Writes the figures of a file into both pages, and the plots and the file next to them.
 pub fn write(path: &Path) -> anyhow::Result<()> {
     let figures = Figures::read(path)?;
@@ -194,6 +208,13 @@ fn sections(figures: &Figures) -> String {
         (
             "Processor time for each answer: server, or server + PostgreSQL",
             shown(figures, &SHOWN, |figure, _| processor(figure)),
+        ),
+        (
+            "Searches: 99 % take at most",
+            shown(figures, &SEARCHES, |figure, unit| {
+                let percentile = figure.percentile_99.map(seconds);
+                Some(percentile.unwrap_or_else(|| value(figure, unit)))
+            }),
         ),
     ];
     let mut text = String::new();

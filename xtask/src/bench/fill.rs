@@ -1,23 +1,25 @@
 //! Fills a zone through the verbs of the store, with copies of a certificate that the server
-//! issued.
+//! issued. They have names, dates, CAs and renewals as a company has them.
 
 use std::io::Write;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use aws_lc_rs::rand;
 use certgate_model::{
     By, CertificateId, CertificateQuery, CertificateRecord, Random, RevocationReason, SerialNumber,
-    Slice, Status, Timestamp,
+    Slice, Status, SubjectFields, Timestamp,
 };
-use certgate_store::{CertificateRecorded, Store};
+use certgate_store::{Basis, CertificateRecorded, Renewal, Store};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::oneshot;
 
 use super::figures::Measure;
 use super::http::{Connection, Request};
-use super::inputs::{csrs, scatter};
+use super::inputs::{common_name, csrs, scatter};
 use super::installation::Installation;
 use super::keeper::Keeper;
 use super::report::Report;
@@ -32,6 +34,21 @@ const BATCH: usize = 512;
 /// IDs that are written to a file, for the measurements that need some.
 const IDS: u64 = 1_000;
 
+/// The shares of a zone that its CAs signed, in per mille: a small one, a middle one, and the
+/// active one.
+const AUTHORITIES: [u64; 3] = [20, 30, 950];
+
+/// One certificate in so many replaces another one.
+const RENEWED_ONE_IN: u64 = 100;
+
+/// The time in which the certificates were issued, before the one that they are copies of.
+const ISSUED_IN: i64 = 2 * 365 * DAY;
+/// The validities in days. All certificates are valid when they have been filled in, and the
+/// first ones expire in a month.
+const VALIDITIES: [u32; 3] = [760, 820, 1_095];
+
+const DAY: i64 = 86_400;
+
 /// Fills the zone of an installation up to the size of the report. One certificate in
 /// `revoked_one_in` is revoked.
 pub async fn fill(
@@ -41,22 +58,43 @@ pub async fn fill(
     revoked_one_in: u64,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let model = issued_by_server(binary, installation, keeper).await?;
-    let store = installation.store(Some(BATCH)).await?;
     let zone = installation.zone()?;
-    let (have, wanted) = (store.totals(zone).await?.all(), report.certificates);
-    if have < wanted {
-        eprintln!("filling the zone with {wanted} certificates …");
+    let wanted = report.certificates;
+    let (mut end, mut recorded, mut seconds) = (0, 0, 0.0);
+    for (authority, share) in AUTHORITIES.into_iter().enumerate() {
+        end += wanted * share / 1_000;
+        let have = certificates(installation).await?;
+        if have >= end {
+            continue;
+        }
+        eprintln!("filling the zone with {end} of {wanted} certificates …");
+        let model = issued_by_server(binary, installation, keeper, authority > 0).await?;
+        let store = installation.store(Some(BATCH)).await?;
         let model = store.certificate(zone, model.parse()?).await?;
-        let model = model.context("the store lacks the issued certificate")?;
+        let copies = Copies {
+            model: model.context("the store lacks the issued certificate")?,
+            of: wanted,
+            revoked_one_in,
+        };
         let begun = Instant::now();
-        record(&*store, &model, have..wanted, revoked_one_in).await?;
-        let rate = (wanted - have) as f64 / begun.elapsed().as_secs_f64();
+        record(&*store, &copies, have + 1..end).await?;
+        seconds += begun.elapsed().as_secs_f64();
+        recorded += end.saturating_sub(have + 1);
         write_ids(&*store, installation).await?;
-        report.add(report.figure(Measure::Fill, rate))?;
+        store.close().await;
     }
-    store.close().await;
+    if recorded > 0 {
+        report.add(report.figure(Measure::Fill, recorded as f64 / seconds))?;
+    }
     Ok(())
+}
+
+/// Returns the number of certificates in the zone.
+async fn certificates(installation: &Installation) -> anyhow::Result<u64> {
+    let store = installation.store(None).await?;
+    let totals = store.totals(installation.zone()?).await?;
+    store.close().await;
+    Ok(totals.all())
 }
 
 /// Lets the server issue one certificate, which also makes the CA. Returns the certificate's ID.
@@ -64,22 +102,30 @@ async fn issued_by_server(
     binary: &Path,
     installation: &Installation,
     keeper: &Rc<Keeper>,
+    of_new_authority: bool,
 ) -> anyhow::Result<String> {
     let server = Server::start(binary, installation, keeper)?;
+    let mut connection = Connection::open(server.address()).await?;
+    if of_new_authority {
+        let zone = format!("/client/v4/zones/{}", installation.zone_id);
+        let zone = Request::of(installation, "GET", &zone, "");
+        let zone = connection.json(&zone).await?;
+        let account = zone["result"]["account"]["id"].as_str();
+        let account = account.context("no account")?;
+        let path = format!("/certgate/v1/accounts/{account}/managed_authorities/rotate");
+        let rotate = Request::of(installation, "POST", &path, "{}");
+        connection.json(&rotate).await?;
+    }
     let request = Request::issue(installation, &csrs(1)?[0]);
-    let answer = Connection::open(server.address())
-        .await?
-        .json(&request)
-        .await?;
+    let answer = connection.json(&request).await?;
     server.stop()?;
     Ok(answer["result"]["id"].as_str().context("no id")?.to_owned())
 }
 
 async fn record(
     store: &dyn Store,
-    model: &CertificateRecord,
+    copies: &Copies,
     numbers: std::ops::Range<u64>,
-    revoked_one_in: u64,
 ) -> anyhow::Result<()> {
     let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {per_sec} {eta}")?;
     let progress = ProgressBar::new(numbers.end - numbers.start).with_style(style);
@@ -87,8 +133,11 @@ async fn record(
     let tasks = (0..IN_FLIGHT).map(|task| {
         let (progress, numbers) = (&progress, numbers.clone());
         async move {
+            let mut earlier = None;
             for number in numbers.skip(task as usize).step_by(IN_FLIGHT as usize) {
-                record_copy(store, model, number, number.is_multiple_of(revoked_one_in)).await?;
+                let replaced = earlier.take();
+                let replaced = replaced.filter(|_| number.is_multiple_of(RENEWED_ONE_IN));
+                earlier = copies.record(store, number, replaced).await?;
                 progress.inc(1);
             }
             Ok::<_, anyhow::Error>(())
@@ -120,43 +169,106 @@ async fn write_ids(store: &dyn Store, installation: &Installation) -> anyhow::Re
     Ok(())
 }
 
-/// Records a copy of a certificate, issued `number` milliseconds later.
-pub async fn record_copy(
-    store: &dyn Store,
-    model: &CertificateRecord,
-    number: u64,
-    revoked: bool,
-) -> anyhow::Result<()> {
-    let certificate = copy(model, number, revoked);
-    let by = By::system(certificate.issued_on);
-    let recorded = store.record_certificate(certificate, None, by).await?;
-    ensure!(
-        recorded == CertificateRecorded::Recorded,
-        "a copy was not recorded: {recorded:?}"
-    );
-    Ok(())
+/// Copies of a certificate, with names, dates and numbers of their own.
+pub struct Copies {
+    pub model: CertificateRecord,
+    /// The certificates of a full zone. Their dates of issue are spread evenly.
+    pub of: u64,
+    pub revoked_one_in: u64,
 }
 
-fn copy(model: &CertificateRecord, number: u64, revoked: bool) -> CertificateRecord {
-    let mut octets = [0; 20];
-    Generator.fill(&mut octets);
-    let mut fingerprint_sha256 = [0; 32];
-    Generator.fill(&mut fingerprint_sha256);
-    let issued = Timestamp::from_unix_microseconds(
-        model.issued_on.unix_microseconds() + number as i64 * 1000,
-    );
-    CertificateRecord {
-        id: CertificateId::time_ordered(issued, &Generator),
-        serial: SerialNumber::from_random(octets),
-        fingerprint_sha256,
-        status: if revoked {
-            Status::Revoked
-        } else {
-            Status::Active
-        },
-        revoked_on: revoked.then_some(issued),
-        revocation_reason: revoked.then_some(RevocationReason::CertificateHold),
-        ..model.clone()
+/// A copy that can be replaced.
+struct Copy {
+    id: CertificateId,
+    common_name: String,
+}
+
+impl Copies {
+    /// Records the copy with a number.
+    pub async fn add(&self, store: &dyn Store, number: u64) -> anyhow::Result<()> {
+        self.record(store, number, None).await.map(|_| ())
+    }
+
+    /// Records a copy, which replaces an earlier one if that is given. Returns the copy if it is
+    /// active.
+    async fn record(
+        &self,
+        store: &dyn Store,
+        number: u64,
+        replaced: Option<Copy>,
+    ) -> anyhow::Result<Option<Copy>> {
+        let mut certificate = self.copy(number);
+        let by = By::system(certificate.issued_on);
+        let basis = match replaced {
+            None => Basis::Permission,
+            Some(replaced) => {
+                certificate.subject.common_name = replaced.common_name;
+                Basis::Renewal(Renewal {
+                    replaced: replaced.id,
+                    interval_seconds: 0,
+                    per_day_max: u64::MAX,
+                    revoke_on: None,
+                })
+            }
+        };
+        let copy = Copy {
+            id: certificate.id,
+            common_name: certificate.subject.common_name.clone(),
+        };
+        let is_active = certificate.status == Status::Active;
+        let (sender, answer) = oneshot::channel();
+        store.hand_over_certificate(
+            Arc::new(certificate),
+            None.into(),
+            basis,
+            by,
+            Box::new(|recorded| {
+                let _ = sender.send(recorded);
+            }),
+        );
+        let recorded = answer.await.context("the store has ended")??;
+        ensure!(
+            recorded == CertificateRecorded::Recorded,
+            "a copy was not recorded: {recorded:?}"
+        );
+        Ok(is_active.then_some(copy))
+    }
+
+    fn copy(&self, number: u64) -> CertificateRecord {
+        let model = &self.model;
+        let mut octets = [0; 20];
+        Generator.fill(&mut octets);
+        let mut fingerprint_sha256 = [0; 32];
+        Generator.fill(&mut fingerprint_sha256);
+        let scattered = scatter(number);
+        let age = ISSUED_IN * 1_000_000 / self.of as i64 * (self.of as i64 - number as i64);
+        let made = model.issued_on.unix_microseconds() - age;
+        let made = Timestamp::from_unix_microseconds(made);
+        let issued_on = Timestamp::from_unix(made.unix() / 60 * 60);
+        let validity_days = VALIDITIES[number as usize % VALIDITIES.len()];
+        let is_revoked = number.is_multiple_of(self.revoked_one_in);
+        let until = (model.issued_on.unix() - issued_on.unix()).max(1) as u64;
+        let revoked_on = issued_on.plus_seconds((scattered % until) as i64);
+        CertificateRecord {
+            id: CertificateId::time_ordered(made, &Generator),
+            serial: SerialNumber::from_random(octets),
+            fingerprint_sha256,
+            subject: SubjectFields {
+                common_name: common_name(number),
+                ..model.subject.clone()
+            },
+            issued_on,
+            expires_on: issued_on.plus_seconds(i64::from(validity_days) * DAY),
+            validity_days,
+            status: if is_revoked {
+                Status::Revoked
+            } else {
+                Status::Active
+            },
+            revoked_on: is_revoked.then_some(revoked_on),
+            revocation_reason: is_revoked.then_some(RevocationReason::CertificateHold),
+            ..model.clone()
+        }
     }
 }
 

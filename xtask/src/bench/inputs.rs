@@ -19,6 +19,47 @@ pub fn csrs(count: usize) -> anyhow::Result<Vec<String>> {
     (0..count).map(csr).collect()
 }
 
+/// A word that one name in [`RARE_ONE_IN`] has.
+pub const RARE_WORD: &str = "zeppelin";
+/// Names with one of them that has [`RARE_WORD`].
+pub const RARE_ONE_IN: u64 = 1_000_000;
+
+const FIRST_NAMES: &str = "ada aisha alan anna boris chen clara dana david elena emil fatima \
+    george grace hana ivan jana karim laura lena marco maria mei nadia olga omar paul priya \
+    rosa sven tomas yuki";
+const LAST_NAMES: &str = "adler ahmed baker becker bianchi brown castro chen costa davis dubois \
+    fischer garcia haddad hansen ito ivanov jansen kaya keller khan kim kovacs kumar larsen \
+    lopez mueller moreau nakamura nguyen novak okafor olsen patel peeters petrov popescu rossi \
+    ruiz santos sato schmidt silva singh smith sokolov tanaka taylor torres tran vargas virtanen \
+    wagner walker wang weber williams wilson yang yilmaz young zhang ziegler zimmer";
+const PLACES: &str = "berlin boston cairo chennai dublin geneva hanoi kyoto lagos leeds lima lyon \
+    madrid milan munich nairobi oslo paris porto prague quito rome seoul sydney tallinn tokyo \
+    toronto turin vienna vilnius warsaw zurich";
+
+/// Returns the common name of the certificate with a number: most are names of devices that no
+/// other one has, some names of persons with many certificates, some of laptops, and a few of
+/// build agents.
+pub fn common_name(number: u64) -> String {
+    if number % RARE_ONE_IN == 4_321 {
+        return format!("printer-{RARE_WORD}-{number}");
+    }
+    let scattered = scatter(number);
+    let (kind, rest) = (scattered % 100, scattered / 100);
+    let word = |words: &'static str, index: u64| {
+        let words: Vec<_> = words.split_whitespace().collect();
+        words[index as usize % words.len()]
+    };
+    match kind {
+        0..60 => format!("device-{number:08}"),
+        60..80 => {
+            let (first, last) = (word(FIRST_NAMES, rest), word(LAST_NAMES, rest / 32));
+            format!("{first}.{last}@example.com")
+        }
+        80..95 => format!("laptop-{}-{}", word(PLACES, rest), rest / 32 % 10_000),
+        _ => format!("Build Agent {}", rest % 100),
+    }
+}
+
 /// Makes the largest accepted request: most of it is an attribute that has no effect.
 pub fn largest_csr() -> anyhow::Result<String> {
     let random = SystemRandom::new();

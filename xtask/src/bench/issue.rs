@@ -67,16 +67,21 @@ pub async fn record(
     duration: Duration,
 ) -> anyhow::Result<()> {
     eprintln!("record, with shared commits and one for each …");
-    let (model, _) = installation.newest(Some(Status::Active)).await?;
+    let (model, of) = installation.newest(Some(Status::Active)).await?;
+    let copies = fill::Copies {
+        model,
+        of,
+        revoked_one_in: u64::MAX,
+    };
     let mut one_client = None;
     for count in CLIENTS {
         let mut rates = [0.0; 2];
         for (rate, batch) in rates.iter_mut().zip([None, Some(1)]) {
             let store = installation.store(batch).await?;
-            let number = Cell::new(0);
+            let number = Cell::new(of);
             *rate = at_once(count, duration, u64::MAX, async |_| {
                 number.set(number.get() + 1);
-                fill::record_copy(&*store, &model, number.get(), false).await
+                copies.add(&*store, number.get()).await
             })
             .await?;
             store.close().await;

@@ -10,6 +10,7 @@
 
 mod arguments;
 mod attack;
+mod bulk;
 mod crl;
 mod crypto;
 mod device;
@@ -33,6 +34,7 @@ mod postgres;
 mod report;
 mod revocation;
 mod run;
+mod search;
 mod served;
 mod server;
 mod size;

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use super::server::Server;
 /// A running server with a full zone, and its figures.
 pub struct Bench<'p> {
     pub(super) server: Server,
+    pub(super) binary: PathBuf,
     /// The PostgreSQL server, if the database is not embedded.
     pub(super) postgres: Option<&'p Postgres>,
     pub(super) installation: Installation,
@@ -100,6 +101,7 @@ impl<'p> Bench<'p> {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             server: Server::start(binary, installation, keeper)?,
+            binary: binary.to_owned(),
             postgres,
             installation: installation.clone(),
             duration: Duration::from_secs(seconds),
@@ -125,6 +127,12 @@ impl<'p> Bench<'p> {
         }
         if arguments.wants(Part::Get) {
             self.get().await?;
+        }
+        if arguments.wants(Part::Search) {
+            self.search().await?;
+        }
+        if arguments.wants(Part::Bulk) {
+            self.bulk().await?;
         }
         if arguments.wants(Part::Revoke) {
             self.revoke().await?;
