@@ -12,7 +12,7 @@ import pytest
 
 from kit.backups import talking
 from kit.deployed import USER
-from kit.harness import Server
+from kit.harness import Server, environment
 from kit.image import entry, last_stage
 from kit.packages import only
 
@@ -72,9 +72,12 @@ def test_the_image_runs_with_nothing_but_the_program(image: Image, csr: str) -> 
         assert api.total() == 1
     image.terminate()
     image.ended(tells_token=True)
-    told = subprocess.run(
-        image.inside("check", "--data-dir", "/var/lib/certgate"), capture_output=True, text=True
-    )
+    told = answer(image, "check", "--data-dir", "/var/lib/certgate")
     assert told.returncode == 0 and "no problems found" in told.stdout, told.stderr
-    helped = subprocess.run(image.inside("--version"), capture_output=True, text=True)
-    assert re.fullmatch(r"certgate \d+\.\d+\.\d+\n", helped.stdout)
+    version = answer(image, "--version")
+    assert re.fullmatch(r"certgate \d+\.\d+\.\d+\n", version.stdout)
+
+
+def answer(image: Image, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = image.inside(*arguments)
+    return subprocess.run(command, env=environment(), capture_output=True, text=True)
