@@ -65,8 +65,8 @@ pub struct RenewArgs {
     /// fails, the previous certificate and key come back
     #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
     pub exec: Option<String>,
-    /// Renew in this last part of the lifetime (1/3), or in this time before the end (20d, 8h). 1/1
-    /// renews now
+    /// Renew before only this part of the lifetime (1/3) or this time (20d, 8h) is left: at an
+    /// instant up to as much earlier, so that a fleet is spread. 1/1 renews now
     #[arg(long, value_name = "PART|TIME", default_value = "1/3", value_parser = parse_within)]
     pub within: Within,
     /// Keep the key, instead of making a new one
