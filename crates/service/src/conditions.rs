@@ -1,13 +1,14 @@
 //! Finds the states of objects that notifications report: certificates that expire, CAs and CRLs
 //! near their end, and silent enforcement points. Each state is reported once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use certgate_model::{
-    Condition, Direction, ExpiringCertificate, ExpiryPlace, Join, NotificationId, NotificationKind,
-    Random, ReportedState, SECONDS_PER_DAY, Slice, Timestamp, Visible, ZoneFilter, ZoneId,
-    ZoneOrder, ZoneRecord, lock,
+    Condition, Direction, ExpiringCertificate, ExpiryPlace, Hex, Join, NotificationId,
+    NotificationKind, ReportedState, SECONDS_PER_DAY, Slice, Timestamp, Visible, ZoneFilter,
+    ZoneId, ZoneOrder, ZoneRecord, lock,
 };
 use certgate_store::Store;
 
@@ -33,6 +34,9 @@ const KNOWN_STATES: usize = 10_000;
 /// Number of entries that one read of the index of expiry returns.
 const READ_BATCH: u32 = 500;
 
+/// The longest time until a zone without certificates to report is looked at again, in seconds.
+const LOOK_SECONDS: i64 = 3_600;
+
 /// Number of zones that one read returns.
 const ZONES_BATCH: u32 = 100;
 
@@ -42,29 +46,30 @@ const KEPT_DAYS: i64 = 90;
 /// The search for conditions.
 pub(crate) struct Conditions {
     store: Arc<dyn Store>,
-    random: Arc<dyn Random>,
     expiring_days: u32,
     /// The zones that have an event of this day (in days since the Unix epoch).
     reported: Mutex<(i64, HashSet<ZoneId>)>,
     /// States that are stored, by kind, object and time: the store need not be asked.
     known: Mutex<HashSet<(u8, [u8; 16], Timestamp)>>,
+    /// The last and the next look at the certificates of a zone that has none to report.
+    next_looks: Mutex<HashMap<ZoneId, (Timestamp, Timestamp)>>,
 }
 
 impl Conditions {
-    pub(crate) fn new(store: Arc<dyn Store>, random: Arc<dyn Random>, expiring_days: u32) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, expiring_days: u32) -> Self {
         Self {
             store,
-            random,
             expiring_days,
             reported: Mutex::default(),
             known: Mutex::default(),
+            next_looks: Mutex::default(),
         }
     }
 
     /// Reports CAs near their end, late CRLs, and silent enforcement points.
     pub(crate) async fn find_states(&self, now: Timestamp) -> Result<(), Fault> {
         let store = &self.store;
-        let ending = store.authorities_ending(now.plus_days(AUTHORITY_DAYS));
+        let ending = store.authorities_ending(now, now.plus_days(AUTHORITY_DAYS));
         for state in ending.await? {
             self.report(NotificationKind::AuthorityExpiring, state, now)
                 .await?;
@@ -92,7 +97,7 @@ impl Conditions {
             return Ok(());
         }
         let condition = Condition {
-            id: self.new_id(),
+            id: id_of(kind, state.object, state.since),
             kind,
             object: state.object,
             since: state.since,
@@ -109,12 +114,6 @@ impl Conditions {
         }
         known.insert(key);
         Ok(())
-    }
-
-    fn new_id(&self) -> NotificationId {
-        let mut id = NotificationId::default();
-        self.random.fill(&mut id);
-        id
     }
 
     /// Reports the certificates that expire soon, once for each zone and day (UTC).
@@ -137,7 +136,10 @@ impl Conditions {
             };
             let page = self.store.zones(&every_zone(), slice).await?;
             for zone in &page.items {
-                if !lock(&self.reported).1.contains(&zone.id) {
+                let is_reported = lock(&self.reported).1.contains(&zone.id);
+                let next = lock(&self.next_looks).get(&zone.id).copied();
+                let is_early = next.is_some_and(|(looked, next)| looked <= now && now < next);
+                if !is_reported && !is_early {
                     self.find_expiring_of(zone, now, day).await?;
                 }
             }
@@ -155,6 +157,9 @@ impl Conditions {
         day: i64,
     ) -> Result<(), Fault> {
         let until = now.plus_days(self.expiring_days);
+        // One event has those of the whole day.
+        let midnight = Timestamp::from_unix((day + 1) * SECONDS_PER_DAY);
+        let mut next_look = now.plus_seconds(LOOK_SECONDS);
         let mut place = ExpiryPlace {
             expires_on: now,
             position: i64::MIN,
@@ -166,7 +171,12 @@ impl Conditions {
                 .expiring(zone.id, place, until, READ_BATCH)
                 .await?;
             let (found, next) = read;
-            for certificate in found.iter().filter(|one| is_near(one, now)) {
+            for certificate in &found {
+                let near_on = near_on(certificate);
+                if near_on > midnight {
+                    next_look = next_look.min(near_on);
+                    continue;
+                }
                 count += 1;
                 if certificates.len() < NAMED_MAX {
                     certificates.push(certificate.id);
@@ -178,13 +188,17 @@ impl Conditions {
             }
         }
         if count == 0 {
+            let next = (now, next_look.max(now));
+            lock(&self.next_looks).insert(zone.id, next);
             return Ok(());
         }
+        let (kind, object) = (NotificationKind::Expiring, *zone.id.as_bytes());
+        let since = Timestamp::from_unix(day * SECONDS_PER_DAY);
         let condition = Condition {
-            id: self.new_id(),
-            kind: NotificationKind::Expiring,
-            object: *zone.id.as_bytes(),
-            since: Timestamp::from_unix(day * SECONDS_PER_DAY),
+            id: id_of(kind, object, since),
+            kind,
+            object,
+            since,
             account: zone.account,
             at: now,
             name: zone.name.clone(),
@@ -203,12 +217,21 @@ impl Conditions {
     }
 }
 
-/// Returns true in the last third of a lifetime: clients renew a certificate when two thirds of it
-/// have passed.
-fn is_near(certificate: &ExpiringCertificate, now: Timestamp) -> bool {
+/// Returns the beginning of the last third of a lifetime: clients renew a certificate when two thirds
+/// of it have passed.
+fn near_on(certificate: &ExpiringCertificate) -> Timestamp {
     let lifetime = certificate.issued_on.until(certificate.expires_on);
-    let left = now.until(certificate.expires_on);
-    left.microseconds() <= lifetime.microseconds() / 3
+    let third = lifetime.microseconds() / 3;
+    certificate.expires_on.plus_microseconds(-third)
+}
+
+/// Returns the ID of a condition: the same if it is stored again after a restore.
+fn id_of(kind: NotificationKind, object: [u8; 16], since: Timestamp) -> NotificationId {
+    let text = format!("{}\n{}\n{since}", kind.name(), Hex(&object));
+    let digest = digest(&SHA256, text.as_bytes());
+    let mut id = NotificationId::default();
+    id.copy_from_slice(&digest.as_ref()[..16]);
+    id
 }
 
 fn every_zone() -> ZoneFilter {
@@ -223,5 +246,33 @@ fn every_zone() -> ZoneFilter {
         join: Join::All,
         order: ZoneOrder::CreatedOn,
         direction: Direction::Ascending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use certgate_model::CertificateId;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_near_in_its_last_third() {
+        let at = Timestamp::from_unix;
+        let certificate = ExpiringCertificate {
+            id: CertificateId::from_bytes([1; 16]),
+            issued_on: at(1_000),
+            expires_on: at(1_300),
+        };
+        assert_eq!(near_on(&certificate), at(1_200));
+    }
+
+    #[test]
+    fn a_condition_keeps_its_id_and_another_state_has_another() {
+        let (kind, at) = (NotificationKind::PointSilent, Timestamp::from_unix);
+        let id = id_of(kind, [1; 16], at(1));
+        assert_eq!(id, id_of(kind, [1; 16], at(1)));
+        assert_ne!(id, id_of(kind, [2; 16], at(1)));
+        assert_ne!(id, id_of(kind, [1; 16], at(2)));
+        assert_ne!(id, id_of(NotificationKind::CrlOverdue, [1; 16], at(1)));
     }
 }

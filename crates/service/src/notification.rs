@@ -36,6 +36,8 @@ pub struct NotDelivered {
     pub text: String,
     /// The pause that the receiver asked for.
     pub retry_after: Option<Duration>,
+    /// True if the receiver refuses this event, and not every one: a repetition will fail too.
+    pub is_permanent: bool,
 }
 
 impl NotDelivered {
@@ -44,6 +46,7 @@ impl NotDelivered {
         Self {
             text: text.into(),
             retry_after: None,
+            is_permanent: false,
         }
     }
 }

@@ -54,6 +54,10 @@ const PAUSE_MILLISECONDS_MAX: u64 = 300_000;
 /// The longest pause of a webhook's `Retry-After`.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
+/// The most refusals of one event that a repetition would not change, such as 422. Then it is set
+/// aside, so that it does not hold up the others.
+const REFUSALS_MAX: u32 = 5;
+
 /// The longest stored reason why a notification failed, in characters.
 const ERROR_CHARACTERS_MAX: usize = 300;
 
@@ -101,6 +105,10 @@ struct Destination {
     progress: Mutex<Progress>,
     /// The time of the last message.
     sent: Mutex<Option<Timestamp>>,
+    /// The first event of the last message that the receiver refused permanently, and how often.
+    refused: Mutex<(NotificationId, u32)>,
+    /// True after an event that was retried has failed: the events that wait have their turn.
+    is_turn_of_others: Mutex<bool>,
     measured: Mutex<Option<Timestamp>>,
 }
 
@@ -140,11 +148,13 @@ impl Notifier {
             outlet,
             progress: Mutex::default(),
             sent: Mutex::default(),
+            refused: Mutex::default(),
+            is_turn_of_others: Mutex::default(),
             measured: Mutex::default(),
         });
-        let (store, random) = (environment.store.clone(), environment.random.clone());
+        let store = environment.store.clone();
         Self {
-            conditions: Conditions::new(store, random, settings.expiring_days),
+            conditions: Conditions::new(store, settings.expiring_days),
             destinations: destinations.collect(),
             environment,
             settings,
@@ -198,11 +208,12 @@ impl Notifier {
             return Ok(());
         }
         let now = self.environment.now();
+        self.conditions.find_states(now).await?;
         if looks.is_multiple_of(EXPIRING_LOOKS) {
             self.conditions.find_expiring(now).await?;
             self.conditions.forget(now).await?;
         }
-        self.conditions.find_states(now).await
+        Ok(())
     }
 
     /// Stores the deliveries that are not stored yet, and gives up the lease.
@@ -282,7 +293,8 @@ impl Notifier {
         if self.is_paused(destination, &state) {
             return Ok(LOOK);
         }
-        if self.deliver_retried(destination, &state).await? {
+        let is_turn_of_others = std::mem::take(&mut *lock(&destination.is_turn_of_others));
+        if !is_turn_of_others && self.deliver_retried(destination, &state).await? {
             return Ok(Duration::ZERO);
         }
         let limit = outlet.events_max().max(READ_BATCH);
@@ -290,7 +302,10 @@ impl Notifier {
         if pending.is_empty() {
             return Ok(LOOK);
         }
-        self.deliver_pending(destination, &state, &pending).await
+        let rest = self.deliver_pending(destination, &state, &pending).await?;
+        // There are no more now.
+        let is_all = pending.len() < limit as usize;
+        Ok(if is_all { LOOK } else { rest })
     }
 
     /// Returns true before the next attempt after a failure, and before the next message.
@@ -328,6 +343,9 @@ impl Notifier {
                 && let Err(error) = self.send(destination, &details, &events).await
             {
                 self.store_progress(destination).await?;
+                // The events before may have ended earlier failures.
+                let now = store.destination(outlet.name()).await?;
+                let state = now.as_ref().unwrap_or(state);
                 self.fail(destination, state, &events, error).await?;
                 return Ok(LOOK);
             }
@@ -382,10 +400,12 @@ impl Notifier {
         let since = state.failing_since.unwrap_or(now);
         // The destination fails for this time, and the event waits for it: a receiver that was
         // away for longer still gets the events that it can.
-        let is_over = |from: Timestamp| from.until(now).seconds() >= i64::from(seconds);
-        let over = events
-            .iter()
-            .take_while(|event| is_over(since) && is_over(event.place.at));
+        let is_late = |from: Timestamp| from.until(now).seconds() >= i64::from(seconds);
+        let is_refused = error.is_permanent && self.is_refused_often(destination, events);
+        let is_over = |event: &PendingEvent| {
+            is_refused || !error.is_permanent && is_late(since) && is_late(event.place.at)
+        };
+        let over = events.iter().take_while(|event| is_over(event));
         let over: Vec<_> = over
             .filter_map(|event| undelivered(name, event, now, &text))
             .collect();
@@ -409,9 +429,23 @@ impl Notifier {
         if !over.is_empty() {
             store.set_events_aside(name, over, UNDELIVERED_MAX).await?;
         }
-        let attempt_on = now.plus_microseconds(self.pause(state.attempts, &error));
+        // A receiver that refuses one event may accept the next.
+        let attempts = if is_refused { 0 } else { state.attempts };
+        let attempt_on = now.plus_microseconds(self.pause(attempts, &error));
         let noted = store.note_failed_attempt(name, text, now, attempt_on);
         Ok(noted.await?)
+    }
+
+    /// Counts a permanent refusal of a message; returns true after the last one that it gets.
+    fn is_refused_often(&self, destination: &Destination, events: &[&PendingEvent]) -> bool {
+        let first = events.first().map(|event| event.event.id());
+        let mut refused = lock(&destination.refused);
+        match first {
+            Some(id) if refused.0 == id => refused.1 += 1,
+            Some(id) => *refused = (id, 1),
+            None => {}
+        }
+        refused.1 >= REFUSALS_MAX
     }
 
     /// Returns the pause after a failed attempt, in microseconds.
@@ -441,17 +475,29 @@ impl Notifier {
             return Ok(false);
         }
         let (listed, found): (Vec<_>, Vec<_>) = retried.into_iter().unzip();
-        let found: Vec<_> = found.into_iter().flatten().collect();
+        let found = found.into_iter().flatten();
+        let found: Vec<_> = found.filter(|event| is_of(event, outlet.kinds())).collect();
         let events: Vec<_> = found.iter().collect();
         let details = Details::read(store, &events).await?;
-        // Events that are in no log any more leave the list.
+        // Events that are in no log any more, or not wanted, leave the list.
         let sent = match events.is_empty() {
             true => Ok(()),
             false => self.send(destination, &details, &events).await,
         };
-        let error = sent.err().map(|error| short(&error.text));
         let now = self.environment.now();
-        store.note_retried(name, listed, error, now).await?;
+        let Err(error) = sent else {
+            store.note_retried(name, listed, None, now).await?;
+            return Ok(true);
+        };
+        let text = short(&error.text);
+        store
+            .note_retried(name, listed, Some(text.clone()), now)
+            .await?;
+        let attempt_on = now.plus_microseconds(self.pause(state.attempts, &error));
+        store
+            .note_failed_attempt(name, text, now, attempt_on)
+            .await?;
+        *lock(&destination.is_turn_of_others) = true;
         Ok(true)
     }
 

@@ -750,9 +750,12 @@ pub trait ReadNotifications: Send + Sync {
         destination: &str,
         limit: u32,
     ) -> Result<Vec<(UndeliveredEvent, Option<PendingEvent>)>, StoreError>;
-    /// Returns the active CAs that end before a time.
-    async fn authorities_ending(&self, before: Timestamp)
-    -> Result<Vec<ReportedState>, StoreError>;
+    /// Returns the active CAs that end after `at` and before another time.
+    async fn authorities_ending(
+        &self,
+        at: Timestamp,
+        before: Timestamp,
+    ) -> Result<Vec<ReportedState>, StoreError>;
     /// Returns the CAs, not expired at `at`, with a CRL whose renewal was due before a time, and
     /// the earliest end of such a CRL.
     async fn crls_overdue(

@@ -49,13 +49,19 @@ class MailServer:
     """Accepts messages on a port of this machine. With a context, it offers TLS: from the beginning
     or after STARTTLS."""
 
-    def __init__(self, context: ssl.SSLContext | None = None, starttls: bool = False) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext | None = None,
+        starttls: bool = False,
+        address: str = "127.0.0.1",
+    ) -> None:
         self.context, self.starttls = context, starttls
         self.mails: list[Mail] = []
+        self.logins: list[tuple[str, str]] = []
         # The answer to the end of a message.
         self.answer: Callable[[Mail], str] = lambda _: "250 Accepted"
         self.greeting = b"220 mail.test ESMTP\r\n"
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=16)
+        self.listener = socket.create_server((address, 0), backlog=16)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -102,7 +108,7 @@ class MailServer:
 
         while line := read.readline().decode().strip():
             command = line.upper()
-            if command.startswith(("EHLO", "HELO")):
+            if command.startswith("EHLO"):
                 offer = ["mail.test", "8BITMIME", "AUTH PLAIN"]
                 if self.starttls and not session.is_encrypted:
                     offer.append("STARTTLS")
@@ -117,6 +123,7 @@ class MailServer:
                 encoded = line.partition("PLAIN ")[2]
                 _, user, password = base64.b64decode(encoded).decode().split("\0")
                 session.login = (user, password)
+                self.logins.append(session.login)
                 say("235 Accepted")
             elif command.startswith("MAIL FROM:"):
                 session.sender = line[10:].split(">")[0].strip("< ")

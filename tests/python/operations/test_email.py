@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kit.enrolment import TlsFiles
-from kit.harness import MakeServer, Server, certgate, eventually, make_csr
+from kit.harness import KEYS, MakeServer, Server, certgate, eventually, make_csr, openssl
 from kit.mail_server import MailServer
 from kit.receiver import Webhook
 
@@ -46,9 +47,7 @@ def csr_of(name: str) -> str:
 
 
 def state(server: Server) -> list[dict[str, Any]]:
-    done = certgate(
-        "notifications", "--api", server.url, "-o", "json", CERTGATE_TOKEN=server.token
-    )
+    done = certgate("notifications", "--api", server.url, "-o", "json", CERTGATE_TOKEN=server.token)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -120,6 +119,44 @@ def test_tls_is_verified(make_server: MakeServer, tmp_path: Path, csr: str) -> N
     done = certgate("notifications", "test", "--api", server.url, CERTGATE_TOKEN=server.token)
     assert done.returncode == 1 and len(mail.mails) == 1, done.stdout
     mail.close()
+
+
+def own_address() -> str:
+    """An address of this machine that is not a loopback address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Sends nothing.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no route, so STARTTLS is NOT TESTED")
+        return probe.getsockname()[0]
+
+
+def test_mail_leaves_this_machine_only_after_starttls(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    address = own_address()
+    tls = TlsFiles(tmp_path)
+    certificate, key = tmp_path / "mail.crt", tmp_path / "mail.key"
+    new = ["req", "-x509", *KEYS["P-256"], "-nodes", "-keyout", key, "-subj", "/CN=mail"]
+    signer = ["-CA", tls.ca, "-CAkey", tls.ca_key, "-addext", "basicConstraints=critical,CA:FALSE"]
+    names = ["-addext", f"subjectAltName=IP:{address}"]
+    certificate.write_text(openssl(*new, *signer, *names))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    with_tls = MailServer(context, starttls=True, address=address)
+    without = MailServer(address=address)
+    trusted = ("--smtp-ca-file", str(tls.ca), *password(tmp_path), *ADDRESSES)
+    for mail in (with_tls, without):
+        url = f"smtp://certgate@{address}:{mail.port}"
+        server = make_server("--smtp-url", url, *trusted, name=f"data-{mail.port}")
+        done = certgate("notifications", "test", "--api", server.url, CERTGATE_TOKEN=server.token)
+        assert (done.returncode == 0) == (mail is with_tls), done.stdout
+        assert "s3cret" not in server.log + done.stdout
+        mail.close()
+    (sent,) = with_tls.mails
+    assert sent.is_encrypted and sent.login == ("certgate", "s3cret-password")
+    assert without.mails == [] and without.logins == []
 
 
 def test_a_mail_server_that_hangs_delays_nothing(

@@ -119,7 +119,11 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
         **{f'certgate_reloads_total{{result="{result}"}}': 0 for result in ("changed", "rejected")},
         **{f'certgate_task_restarts_total{{task="{task}"}}': 0 for task in tasks},
         **{f'certgate_status_changes_total{{to="{status}"}}': 0 for status in statuses},
-        **{f'{name}{{destination="{to}"}}': 0 for name in NOTIFICATIONS for to in ("webhook", "email")},
+        **{
+            f'{name}{{destination="{to}"}}': 0
+            for name in NOTIFICATIONS
+            for to in ("webhook", "email")
+        },
         'certgate_enforcement_points_lagging{lease="live"}': 0,
         'certgate_enforcement_points_lagging{lease="ended"}': 0,
     }

@@ -58,10 +58,10 @@ impl WebhookUrl {
                 (None, false) => 80,
             },
             authority: authority.to_string(),
-            path: uri
-                .path_and_query()
-                .map_or("/", |path| path.as_str())
-                .to_owned(),
+            path: match uri.path_and_query().map_or("/", |path| path.as_str()) {
+                query if query.starts_with('?') => format!("/{query}"),
+                path => path.to_owned(),
+            },
         };
         if !is_tls && !is_loopback(&url.host) {
             return Err(
@@ -103,6 +103,9 @@ mod tests {
         assert_eq!(format!("{url:?}"), "https://hooks.example.com/…");
         let local = WebhookUrl::parse("http://[::1]:8080").unwrap();
         assert_eq!((&*local.host, local.port, &*local.path), ("::1", 8080, "/"));
+        let without_path = WebhookUrl::parse("https://hooks.example.com?key=x").unwrap();
+        assert_eq!(without_path.path, "/?key=x");
+        without_path.path.parse::<Uri>().unwrap();
         for refused in [
             "http://hooks.example.com/",
             "http://10.0.0.1/",

@@ -34,6 +34,10 @@ use crate::system::SystemClock;
 /// The limit of an attempt to reach the webhook, until the head of its answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// The time for which an idle connection is used again, in seconds. Receivers and the networks
+/// between close or forget it later.
+const IDLE_SECONDS: i64 = 30;
+
 /// The longest answer of a webhook that is read, in octets. Its content is not used: a connection
 /// with a longer one is closed.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -63,8 +67,8 @@ pub struct Webhook {
     keys: Vec<hmac::Key>,
     tls: Option<TlsConnector>,
     kinds: Vec<NotificationKind>,
-    /// An idle connection.
-    idle: Mutex<Option<Sender>>,
+    /// An idle connection, and the time of its last use.
+    idle: Mutex<Option<(Sender, Timestamp)>>,
 }
 
 type Sender = SendRequest<Full<Bytes>>;
@@ -102,7 +106,11 @@ impl Webhook {
             request.map_err(|error| NotDelivered::new(format!("it cannot be sent: {error}")))
         };
         let kept = lock(&self.idle).take();
-        let reused = match kept.filter(Sender::is_ready) {
+        let kept = kept.filter(|(sender, used)| {
+            let now = SystemClock.now();
+            sender.is_ready() && used.until(now).is_within(IDLE_SECONDS)
+        });
+        let reused = match kept.map(|(sender, _)| sender) {
             // The receiver may have closed the connection at this instant, or have got the event:
             // then it gets it again, with the same ID.
             Some(mut sender) => match sender.send_request(request()?).await {
@@ -121,7 +129,7 @@ impl Webhook {
         };
         let verdict = verdict(&answer);
         if verdict.is_ok() && is_short(answer.into_body()).await {
-            lock(&self.idle).replace(sender);
+            lock(&self.idle).replace((sender, SystemClock.now()));
         }
         verdict
     }
@@ -204,9 +212,15 @@ fn verdict(answer: &Response<Incoming>) -> Result<(), NotDelivered> {
         true => ": redirects are not followed, set webhook_url to the final address",
         false => "",
     };
+    let is_of_the_moment = [
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_EARLY,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
     Err(NotDelivered {
         text: format!("the receiver answers {status}{remedy}"),
         retry_after: retry_after(answer),
+        is_permanent: status.is_client_error() && !is_of_the_moment.contains(&status),
     })
 }
 

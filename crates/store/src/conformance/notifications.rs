@@ -164,6 +164,13 @@ impl Notified<'_> {
         assert_eq!((listed.total, listed.items), (0, Vec::new()));
         let healed = store.destination(NAME).await.expect("read").expect("it");
         assert_eq!((healed.delivered, healed.undelivered), (3, 0));
+        // Only the delivery of an event that waits ends the failures.
+        assert_eq!(
+            (healed.failing_since, healed.attempts),
+            (Some(instant(10)), 2)
+        );
+        self.advance(vec![revoked.place], 1).await;
+        let healed = store.destination(NAME).await.expect("read").expect("it");
         assert_eq!((healed.failing_since, healed.error), (None, None));
     }
 
@@ -229,10 +236,15 @@ impl Notified<'_> {
             since: end,
         };
         for (before, expected) in [(end, Vec::new()), (end.plus_seconds(1), vec![of_authority])] {
-            let mut found = store.authorities_ending(before).await.expect("read");
+            let found = store.authorities_ending(instant(0), before).await;
+            let mut found = found.expect("read");
             found.retain(is_ours);
             assert_eq!(found, expected);
         }
+        let found = store.authorities_ending(end, end.plus_seconds(9)).await;
+        let mut found = found.expect("read");
+        found.retain(is_ours);
+        assert_eq!(found, []);
         // The CA has never published its lists.
         let found = store.crls_overdue(instant(1_000), instant(1_000)).await;
         let mut found = found.expect("read");

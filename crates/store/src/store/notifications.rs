@@ -73,10 +73,11 @@ impl<E: Engine> ReadNotifications for SqlStore<E> {
 
     async fn authorities_ending(
         &self,
+        at: Timestamp,
         before: Timestamp,
     ) -> Result<Vec<ReportedState>, StoreError> {
-        self.read(Statement, before, |db, before| {
-            Box::pin(reported_states::authorities_ending(db, *before))
+        self.read(Statement, (at, before), |db, (at, before)| {
+            Box::pin(reported_states::authorities_ending(db, *at, *before))
         })
         .await
     }

@@ -466,7 +466,11 @@ pub(crate) async fn note_retried<D: Db>(
                 values![name, place.log, place.number].to_vec()
             });
             db.execute_each(delete, &keys.collect::<Vec<_>>()).await?;
-            succeed(db, name, events.len() as u64, at).await?;
+            // The failures of the events that wait go on.
+            let update = "UPDATE notification_destinations \
+                          SET delivered = delivered + ?2, delivered_on = ?3 WHERE name = ?1";
+            let delivered = events.len() as u64;
+            db.execute(update, &values![name, delivered, at]).await?;
         }
         Some(error) => {
             let update = "UPDATE notifications_undelivered SET is_retried = FALSE, error = ?4 \

@@ -14,16 +14,18 @@ fn state_row(row: &dyn Row) -> Result<ReportedState, StoreError> {
     })
 }
 
-/// Returns the active CAs that end before a time.
+/// Returns the active CAs that end after `at` and before another time.
 pub(crate) async fn authorities_ending<D: Db>(
     db: &D,
+    at: Timestamp,
     before: Timestamp,
 ) -> Result<Vec<ReportedState>, StoreError> {
     let select = "SELECT authorities.id, authorities.account, authorities.name, \
                   authorities.expires_on FROM accounts \
                   JOIN authorities ON authorities.number = accounts.managed_authority \
-                  WHERE accounts.deleted_at IS NULL AND authorities.expires_on < ?1";
-    db.rows(select, &values![before], state_row).await
+                  WHERE accounts.deleted_at IS NULL AND authorities.expires_on < ?1 \
+                  AND authorities.expires_on > ?2";
+    db.rows(select, &values![before, at], state_row).await
 }
 
 /// Returns the CAs, not expired at `at`, with a CRL whose renewal was due before a time, and the
