@@ -56,9 +56,9 @@ enum Task {
     /// Make the files of a release in target/packages: a Debian package, an archive, a static
     /// executable, the list of components (CycloneDX) and SHA256SUMS
     ///
-    /// Builds certgate twice with the profile `dist`, for glibc and for musl. You need rustup's
-    /// target for musl, and Debian's musl-tools and debhelper. The same commit gives the same
-    /// bytes.
+    /// Builds certgate with the profile `dist` for glibc, and with `dist-static` for musl. You need
+    /// rustup's target for musl, and Debian's musl-tools and debhelper. The same commit gives the
+    /// same bytes.
     Dist(dist::Arguments),
     /// Measure the build of the dist profile on this machine and print a table
     Bench(bench::Arguments),

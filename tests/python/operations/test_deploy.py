@@ -374,7 +374,7 @@ def test_the_build_context_is_sufficient(tmp_path: Path) -> None:
     ]
     assert judged(*read, cwd=tmp_path).startswith("certgate v")
     _, run = (step["value"] for step in containerfile() if step["instruction"] == "RUN")
-    assert "cargo build --profile dist --locked --package certgate " in run
+    assert "cargo build --profile dist-static --locked --package certgate " in run
 
 
 # Kubernetes

@@ -43,8 +43,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(file) => (std::path::absolute(file)?, None),
         None => {
             let target = |library| format!("{}-unknown-linux-{library}", release.machine);
-            let fixed = build(&workspace, &target("musl"))?;
-            (build(&workspace, &target("gnu"))?, Some(fixed))
+            let fixed = build(&workspace, &target("musl"), "dist-static")?;
+            (build(&workspace, &target("gnu"), "dist")?, Some(fixed))
         }
     };
     empty(&output)?;
@@ -73,8 +73,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
 }
 
-/// Builds the executable of a target with the profile `dist`. Returns its path.
-fn build(workspace: &Workspace, target: &str) -> Result<PathBuf> {
+/// Builds the executable of a target with a profile. Returns its path.
+fn build(workspace: &Workspace, target: &str, profile: &str) -> Result<PathBuf> {
     // Messages of panics have the paths of source files.
     let home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))
@@ -83,10 +83,11 @@ fn build(workspace: &Workspace, target: &str) -> Result<PathBuf> {
         "--remap-path-prefix={home}=/cargo --remap-path-prefix={}=/certgate",
         workspace.root.display()
     );
-    let arguments = ["build", "--locked", "--profile=dist", "--package=certgate"];
+    let arguments = ["build", "--locked", "--package=certgate", "--profile"];
     let mut command = workspace.cargo(&arguments);
+    command.arg(profile);
     run_to_end(command.args(["--target", target]).env("RUSTFLAGS", flags))?;
-    Ok(workspace.target.join(target).join("dist/certgate"))
+    Ok(workspace.target.join(target).join(profile).join("certgate"))
 }
 
 /// Folders and files of the repository that the archive and the package have.
