@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use certgate_store::CHANGES_TARGET;
 use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use self::limit::{End, Limited};
-use self::outlet::Outlet;
+use self::outlet::{Outlet, Wait};
 use crate::config::LogFormat;
 use crate::failure::Failure;
 
@@ -45,7 +46,8 @@ impl Log {
         let filter = EnvFilter::try_new(filter)?;
         let writers = Writers {
             awaited: outlet.clone(),
-            unawaited: outlet.without_waiting(),
+            of_requests: outlet.with(Wait::Never),
+            of_changes: outlet.with(Wait::ForRoom),
         };
         let lines = tracing_subscriber::fmt()
             .with_env_filter(filter)
@@ -109,7 +111,8 @@ impl Log {
 /// The ways of lines to the output.
 struct Writers {
     awaited: Outlet,
-    unawaited: Outlet,
+    of_requests: Outlet,
+    of_changes: Outlet,
 }
 
 impl<'a> MakeWriter<'a> for Writers {
@@ -119,12 +122,15 @@ impl<'a> MakeWriter<'a> for Writers {
         self.awaited.clone()
     }
 
-    /// A request does not wait for its line in an access log.
+    /// A request does not wait for its line in an access log. Changes have a thread of their own,
+    /// and no other line depends on the time of theirs.
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Outlet {
-        match limit::is_access_log(metadata) {
-            true => self.unawaited.clone(),
-            false => self.awaited.clone(),
-        }
+        let outlet = match metadata.target() {
+            CHANGES_TARGET => &self.of_changes,
+            _ if limit::is_access_log(metadata) => &self.of_requests,
+            _ => &self.awaited,
+        };
+        outlet.clone()
     }
 }
 

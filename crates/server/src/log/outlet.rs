@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use certgate_model::lock;
@@ -25,7 +25,18 @@ const COLLECTING: Duration = Duration::from_millis(10);
 #[derive(Clone)]
 pub struct Outlet {
     shared: Arc<Shared>,
-    waits: bool,
+    wait: Wait,
+}
+
+/// The wait of a task for its line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Until the line is written.
+    UntilWritten,
+    /// While the queue has no room for the line.
+    ForRoom,
+    /// None: without room, the line is dropped.
+    Never,
 }
 
 struct Shared {
@@ -64,41 +75,53 @@ impl Outlet {
             .spawn(move || writing.write_forever(out))?;
         Ok(Self {
             shared,
-            waits: true,
+            wait: Wait::UntilWritten,
         })
     }
 
-    /// Returns a way to the same output on which no task waits for its line.
-    pub fn without_waiting(&self) -> Self {
+    /// Returns a way to the same output with another wait.
+    pub fn with(&self, wait: Wait) -> Self {
         Self {
             shared: self.shared.clone(),
-            waits: false,
+            wait,
         }
     }
 
-    /// Queues a line, or drops it if too many wait. Waits for the thread unless it is stalled.
+    /// Queues a line, or drops it if too many are queued. Does not wait for a stalled output.
     pub fn push(&self, line: &[u8]) {
         let mut waiting = lock(&self.shared.waiting);
+        if self.wait == Wait::ForRoom && line.len() > WAITING_BYTES_MAX - waiting.bytes {
+            waiting = self.written(waiting);
+        }
         if line.len() > WAITING_BYTES_MAX - waiting.bytes {
             drop(waiting);
             return self.shared.dropped.increment(1);
         }
         waiting.bytes += line.len();
         waiting.lines.push_back(line.to_vec());
-        waiting.is_awaited |= self.waits;
-        if self.waits || !waiting.is_collecting {
-            self.shared.more.notify_one();
+        match self.wait {
+            Wait::UntilWritten => drop(self.written(waiting)),
+            _ if !waiting.is_collecting => self.shared.more.notify_one(),
+            _ => {}
         }
-        if self.waits && !waiting.is_stalled {
-            let written = self
-                .shared
-                .none
-                .wait_timeout_while(waiting, PATIENCE, |waiting| {
-                    waiting.bytes > 0 && !waiting.is_stalled
-                });
-            let (mut waiting, _) = written.unwrap_or_else(PoisonError::into_inner);
-            waiting.is_stalled = waiting.bytes > 0;
+    }
+
+    /// Waits until every line is written, unless the output is stalled or stalls now.
+    fn written<'w>(&'w self, mut waiting: MutexGuard<'w, Waiting>) -> MutexGuard<'w, Waiting> {
+        waiting.is_awaited = true;
+        self.shared.more.notify_one();
+        if waiting.is_stalled {
+            return waiting;
         }
+        let written = self
+            .shared
+            .none
+            .wait_timeout_while(waiting, PATIENCE, |waiting| {
+                waiting.bytes > 0 && !waiting.is_stalled
+            });
+        let (mut waiting, _) = written.unwrap_or_else(PoisonError::into_inner);
+        waiting.is_stalled = waiting.bytes > 0;
+        waiting
     }
 
     /// Waits until every line is written or dropped, up to `limit`.
@@ -322,7 +345,7 @@ mod tests {
     fn lines_of_both_kinds_are_written_in_order_and_a_task_waits_for_its_own_only() {
         let (told, written) = std::sync::mpsc::channel();
         let outlet = Outlet::start(Told(told), Counter::noop()).unwrap();
-        let unawaited = outlet.without_waiting();
+        let unawaited = outlet.with(Wait::Never);
         let mut pushed = Vec::new();
         for number in 0..200 {
             let line = format!("{number}\n");
@@ -344,5 +367,23 @@ mod tests {
         let last =
             (0..pushed.len()).map(|_| written.recv_timeout(Duration::from_secs(60)).unwrap());
         assert_eq!(last.collect::<Vec<_>>(), pushed);
+    }
+    #[test]
+    fn a_flood_that_waits_for_room_loses_no_line() {
+        let (told, written) = std::sync::mpsc::channel();
+        let dropped = Arc::new(AtomicU64::new(0));
+        let counter = Counter::from_arc(dropped.clone());
+        let flood = Outlet::start(Told(told), counter)
+            .unwrap()
+            .with(Wait::ForRoom);
+        let text = "x".repeat(1_000);
+        let count = 5 * WAITING_BYTES_MAX / text.len();
+        (0..count).for_each(|number| flood.push(format!("{number} {text}\n").as_bytes()));
+        flood.drain(Duration::MAX);
+        assert_eq!(dropped.load(Ordering::Relaxed), 0);
+        let numbers = written
+            .try_iter()
+            .map(|line| line.split(' ').next().map(str::to_owned));
+        assert!(numbers.eq((0..count).map(|number| Some(number.to_string()))));
     }
 }
