@@ -58,7 +58,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 /// aside, so that it does not hold up the others.
 const REFUSALS_MAX: u32 = 5;
 
-/// The longest stored reason why a notification failed, in characters.
+/// The longest reason of a failed notification, in characters.
 const ERROR_CHARACTERS_MAX: usize = 300;
 
 /// The most undelivered events of a destination. The oldest make room.

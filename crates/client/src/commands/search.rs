@@ -277,6 +277,14 @@ impl Search {
         self.parameters.is_empty() && times.iter().all(|range| range.is_unlimited())
     }
 
+    /// Returns true if a status and `replaced` are the only conditions, for which the API has
+    /// counters.
+    fn is_counted(&self) -> bool {
+        let times = [self.issued_on, self.expires_on, self.revoked_on];
+        let mut names = self.parameters.iter().map(|(name, _)| *name);
+        names.all(|name| name == "replaced") && times.iter().all(|range| range.is_unlimited())
+    }
+
     /// Every condition, as parameters of the API.
     fn all(&self) -> Vec<(&'static str, String)> {
         let mut all = self.parameters.clone();
@@ -381,9 +389,10 @@ impl Search {
     }
 
     fn is_exact(&self, page: &Page) -> bool {
-        // A list that the API does not count has this very number, whatever its matches.
-        let is_known = page.info.next.is_none() && page.info.total_count != EXACT_MAX;
-        self.is_status_only() || is_known
+        let total = page.info.total_count;
+        // A server that does not count replaced certificates yet says this very number.
+        let is_known = total < EXACT_MAX || (self.is_counted() && total != EXACT_MAX);
+        self.is_status_only() || (page.info.next.is_none() && is_known)
     }
 
     /// Counts all matches exactly.

@@ -34,7 +34,7 @@ const LISTED_MAX: usize = 50;
 /// The largest file of a mail password, in octets.
 const PASSWORD_BYTES_MAX: u64 = 1_024;
 
-/// The longest part of a name in an e-mail, in characters.
+/// The longest name in an e-mail, in characters.
 const NAME_CHARACTERS_MAX: usize = 100;
 
 /// E-mail to some addresses.

@@ -31,15 +31,15 @@ use crate::config::{ConfigError, WebhookConfig, WebhookUrl};
 use crate::secret_file;
 use crate::system::SystemClock;
 
-/// The limit of an attempt to reach the webhook, until the head of its answer.
+/// The limit of an attempt of the webhook.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The time for which an idle connection is used again, in seconds. Receivers and the networks
 /// between close or forget it later.
 const IDLE_SECONDS: i64 = 30;
 
-/// The longest answer of a webhook that is read, in octets. Its content is not used: a connection
-/// with a longer one is closed.
+/// The longest answer of a webhook, in octets. Its content is not used: a connection with a longer
+/// one is closed.
 const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// The limit of the body of an answer of a webhook.
