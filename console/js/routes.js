@@ -34,5 +34,10 @@ export const routes = [
   { path: 'tokens', nav: text.tokens.title, load: () => import('./pages/tokens.js') },
   { path: 'tokens/new', load: () => import('./pages/new-token.js') },
   { path: 'tokens/:id', load: () => import('./pages/token.js') },
+  {
+    path: 'notifications',
+    nav: text.notifications.title,
+    load: () => import('./pages/notifications.js'),
+  },
   { path: 'audit', nav: text.audit.title, load: () => import('./pages/audit.js') },
 ];

@@ -1744,6 +1744,65 @@ const accounts = {
   sameUser: 'The user with curl',
 };
 
+const notifications = {
+  title: 'Notifications',
+  intro:
+    'The server reports changes, and what needs attention, to a webhook and by e-mail. Its ' +
+    'settings name the destinations.',
+  destinations: 'Destinations',
+  destination: 'Destination',
+  /** @type {Record<string, string>} */
+  names: { webhook: 'Webhook', email: 'E-mail' },
+  none: 'No destinations',
+  noneHow: 'Set one, and restart the server. Its notifications begin then.',
+  noneCommand: 'A webhook',
+  noneExample:
+    '(umask 077; echo "whsec_$(openssl rand -base64 32)" > webhook.secret)\n' +
+    'certgate serve --webhook-url https://hooks.example.com/certgate ' +
+    '--webhook-secret-file webhook.secret',
+  state: 'State',
+  delivers: 'Delivers',
+  fails: 'Fails',
+  next: 'Next attempt',
+  waiting: 'Waiting',
+  /** @type {(number: number) => string} */
+  entries: (number) => plural(number, 'entry', 'entries'),
+  oldest: 'The oldest',
+  delivered: 'Delivered',
+  /** @type {(number: number) => string} */
+  events: (number) => plural(number, 'event', 'events'),
+  last: 'The last',
+  types: 'Types',
+  undelivered: 'Undelivered events',
+  noUndelivered: 'No event was set aside',
+  type: 'Type',
+  object: 'Certificate or other object',
+  time: 'Time',
+  setAside: 'Set aside',
+  reason: 'Reason',
+  isRetried: 'Tried again soon',
+  /** @type {(lacking: string) => string} */
+  lacks: (lacking) => `To test and retry, your token needs the permission ${lacking}.`,
+  test: 'Send a test…',
+  testTitle: 'Send a test event?',
+  testHint: 'Each destination gets an event of type test at once, before those that wait.',
+  testAction: 'Send',
+  testDone: 'The test has ended.',
+  /** @type {(name: string, milliseconds: number) => string} */
+  testDelivered: (name, milliseconds) =>
+    `${name}: the test was delivered after ${count(milliseconds)} ms.`,
+  /** @type {(name: string) => string} */
+  testFailed: (name) => `${name}: the test was not delivered:`,
+  retry: 'Try undelivered events again…',
+  retryTitle: 'Try undelivered events again?',
+  retryHint: 'Each gets one more attempt. Those that fail stay in the list.',
+  retryAction: 'Try again',
+  /** @type {(number: number) => string} */
+  retried: (number) => `${plural(number, 'event is', 'events are')} tried again.`,
+  same: 'The same on the command line',
+  sameList: 'The list on the command line',
+};
+
 export const text = {
   shell,
   signIn,
@@ -1762,4 +1821,5 @@ export const text = {
   audit,
   zones,
   accounts,
+  notifications,
 };
