@@ -6,7 +6,9 @@ import base64
 import hashlib
 import hmac
 import json
+import shlex
 import ssl
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from kit.clock import Clock
 from kit.enrolment import TlsFiles
 from kit.harness import Api, MakeServer, Server, certgate, eventually
 from kit.metrics import Metrics
+from kit.pages import commands
 from kit.receiver import OK, Received, Webhook, new_secret, status, verifier
 
 # The number of events in a backlog.
@@ -415,3 +418,31 @@ def test_conditions_are_reported_once(make_server: MakeServer, webhook: Webhook,
     eventually("another silent point", lambda: len(conditions()) > 2, patience=90)
     assert conditions()[2].document["data"]["enforcement_point"]["name"] == "edge-2"
     assert len(conditions()) == 3
+
+
+def test_the_commands_of_the_page_start_a_server_with_both(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    """docs/notifications.md"""
+    webhook, email = commands("docs/notifications.md")
+    secret, webhook = webhook.split("\n", 1)
+    subprocess.run(["bash", "-ec", secret], cwd=tmp_path, check=True)
+    password = tmp_path / "smtp.password"
+    password.touch(0o600)
+    password.write_text("secret")
+    flags = []
+    for block in (webhook, email):
+        program, serve, *words = shlex.split(block.replace("\\\n", " "))
+        assert (program, serve) == ("certgate", "serve")
+        files = (tmp_path / word for word in words)
+        flags += [str(f) if f.is_file() else word for f, word in zip(files, words, strict=True)]
+    server = make_server()
+    server.stop()
+    server.flags += flags
+    server.start()
+    shown = server.api().call("GET", "/certgate/v1/notifications").result
+    addresses = {one["name"]: one["address"] for one in shown}
+    assert addresses == {
+        "webhook": "https://hooks.example.com",
+        "email": "smtp://mail.example.com:587",
+    }

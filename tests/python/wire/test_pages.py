@@ -30,6 +30,7 @@ EXECUTED = {
     "docs/invites.md": (6, "interop/test_est_page.py"),
     "docs/issuance-rules.md": (2, "wire/test_pages.py"),
     "docs/monitoring.md": (1, "operations/test_tasks.py"),
+    "docs/notifications.md": (2, "operations/test_notifications.py"),
     "docs/operations.md": (2, "operations/test_tasks.py"),
     "docs/proxies.md": (2, "wire/test_docs.py"),
     "docs/recipes.md": (3, "wire/test_recipes.py"),
