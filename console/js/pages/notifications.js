@@ -144,40 +144,44 @@ function buttons(state, { destinations, undelivered }) {
  */
 function lists({ view }, { destinations, undelivered, info }) {
   return html`
-    <h2>${t.destinations}</h2>
-    ${table({
-      caption: t.destinations,
-      columns: DESTINATION_COLUMNS,
-      rows: destinations,
-      key: ({ name }) => name,
-      empty: empty(
-        t.none,
-        html`<p>${t.noneHow}</p>
-          ${command(t.noneCommand, t.noneExample)}`,
-      ),
-    })}
-    <h2>${t.undelivered}</h2>
-    ${table({
-      caption: t.undelivered,
-      columns: UNDELIVERED_COLUMNS,
-      rows: undelivered,
-      key: ({ destination, event_id: id }) => `${destination} ${id}`,
-      empty: empty(t.noUndelivered),
-      page: String(info.page),
-    })}
-    ${
-      info.total_pages > 1
-        ? pager({
-            info,
-            go: (to) => view.navigate(new URLSearchParams({ page: String(to) })),
-          })
-        : nothing
-    }
-    ${equivalents(
-      t.sameList,
-      view.api.curl('GET', PATH),
-      commandLine('certgate', 'notifications'),
-    )}
+    <section aria-labelledby="destinations">
+      <h2 id="destinations">${t.destinations}</h2>
+      ${table({
+        caption: t.destinations,
+        columns: DESTINATION_COLUMNS,
+        rows: destinations,
+        key: ({ name }) => name,
+        empty: empty(
+          t.none,
+          html`<p>${t.noneHow}</p>
+            ${command(t.noneCommand, t.noneExample)}`,
+        ),
+      })}
+    </section>
+    <section aria-labelledby="undelivered">
+      <h2 id="undelivered">${t.undelivered}</h2>
+      ${table({
+        caption: t.undelivered,
+        columns: UNDELIVERED_COLUMNS,
+        rows: undelivered,
+        key: ({ destination, event_id: id }) => `${destination} ${id}`,
+        empty: empty(t.noUndelivered),
+        page: String(info.page),
+      })}
+      ${
+        info.total_pages > 1
+          ? pager({
+              info,
+              go: (to) => view.navigate(new URLSearchParams({ page: String(to) })),
+            })
+          : nothing
+      }
+      ${equivalents(
+        t.sameList,
+        view.api.curl('GET', PATH),
+        commandLine('certgate', 'notifications'),
+      )}
+    </section>
   `;
 }
 
