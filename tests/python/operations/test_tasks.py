@@ -189,7 +189,7 @@ def test_enforcement_points_are_installed(machine: Machine) -> None:
     settings = settings.replace("ACCOUNT_ID", account)
     root(machine, f"cat > /etc/certgate-authz/authz.toml <<'END'\n{settings}END")
     root(machine, start)
-    ask = "curl -sS -o /dev/null -w '%{http_code}' --retry 5 --retry-connrefused"
+    ask = "curl -sS -o answer -w '%{http_code}' --retry 5 --retry-connrefused"
     header = "-H 'X-Forwarded-Host: api.example.com'"
     client = f"-H 'ssl-client-cert: {quote(root(machine, 'cat device-1.crt'))}'"
 

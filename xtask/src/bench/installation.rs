@@ -111,6 +111,11 @@ pub(super) fn command(
     database_url: Option<&String>,
 ) -> Command {
     let mut command = Command::new(binary);
+    // A name with this prefix that is not a setting is an error, and tests have such names.
+    let variables = std::env::vars_os().map(|(name, _)| name);
+    for name in variables.filter(|name| name.to_string_lossy().starts_with("CERTGATE_")) {
+        command.env_remove(name);
+    }
     command.arg(verb).arg("--data-dir").arg(directory);
     if let Some(url) = database_url {
         command.env("CERTGATE_DATABASE_URL", url);
