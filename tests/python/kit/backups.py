@@ -52,7 +52,8 @@ def restore(server: Server, backup: Path, *more: str, code: int = 0) -> str:
 
 
 def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
+    """Returns the names in a directory, without a socket, which the next start replaces."""
+    return sorted(path.name for path in directory.iterdir() if not path.is_socket())
 
 
 def content(directory: Path) -> dict[str, bytes]:
