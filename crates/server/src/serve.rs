@@ -293,7 +293,7 @@ async fn serve(
     service.signals.end_waiting();
     let listeners = [Some(management), Some(public), enrolment, invites];
     stop_all(listeners.into_iter().flatten(), config.stop_timeout).await;
-    jobs.iter().chain(&offline).for_each(JoinHandle::abort);
+    supervisor.end(jobs.into_iter().chain(offline)).await;
     finish_writes(&service, &notifier, &*store).await;
     ended
 }

@@ -72,6 +72,7 @@ pub struct Supervisor {
     tasks: Arc<Tasks>,
     pause_min: Duration,
     stopping: watch::Sender<bool>,
+    ending: watch::Sender<bool>,
     /// The task that ended and cannot be restarted.
     lost: watch::Sender<Option<&'static str>>,
 }
@@ -104,6 +105,7 @@ impl Supervisor {
             tasks: Arc::default(),
             pause_min: PAUSE_MIN,
             stopping: watch::channel(false).0,
+            ending: watch::channel(false).0,
             lost: watch::channel(None).0,
         }
     }
@@ -126,6 +128,7 @@ impl Supervisor {
         let restarts = metrics::counter!("certgate_task_restarts_total", "task" => name);
         restarts.increment(0);
         let (tasks, mut stopping) = (self.tasks(), self.stopping.subscribe());
+        let mut ending = self.ending.subscribe();
         let pause_min = self.pause_min;
         tokio::spawn(async move {
             let mut pause = pause_min;
@@ -134,7 +137,13 @@ impl Supervisor {
                 // A set aborts its task when it is dropped.
                 let mut running = JoinSet::new();
                 running.spawn(task());
-                running.join_next().await;
+                let is_ended = tokio::select! {
+                    _ = running.join_next() => false,
+                    Ok(_) = ending.wait_for(|ending| *ending) => true,
+                };
+                if is_ended {
+                    return running.shutdown().await;
+                }
                 if *stopping.borrow() {
                     return;
                 }
@@ -183,6 +192,16 @@ impl Supervisor {
     /// Begins the stop: from now on, tasks may end.
     pub fn begin_stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// Ends every task that still runs, and waits until these have ended: what they hold, such as
+    /// the file of a socket, is released before the process ends.
+    pub async fn end(&self, tasks: impl IntoIterator<Item = JoinHandle<()>>) {
+        self.ending.send_replace(true);
+        for task in tasks {
+            // A task ends with an error if it was aborted before.
+            let _ = task.await;
+        }
     }
 }
 
@@ -307,6 +326,25 @@ mod tests {
         end.send_replace(true);
         task.await.unwrap();
         assert_eq!(supervisor.tasks().missing(), [""; 0]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_task_has_released_what_it_holds_when_it_is_ended() {
+        for _ in 0..200 {
+            let supervisor = Supervisor::new();
+            let held = Arc::new(());
+            let holds = held.clone();
+            let task = supervisor.keep("holder", move || {
+                let holds = holds.clone();
+                async move {
+                    std::future::pending::<()>().await;
+                    drop(holds);
+                }
+            });
+            supervisor.begin_stop();
+            supervisor.end([task]).await;
+            assert_eq!(Arc::strong_count(&held), 1);
+        }
     }
 
     #[tokio::test]

@@ -52,8 +52,7 @@ def restore(server: Server, backup: Path, *more: str, code: int = 0) -> str:
 
 
 def names(directory: Path) -> list[str]:
-    """Returns the names in a directory, without a socket, which the next start replaces."""
-    return sorted(path.name for path in directory.iterdir() if not path.is_socket())
+    return sorted(path.name for path in directory.iterdir())
 
 
 def content(directory: Path) -> dict[str, bytes]:
