@@ -1,6 +1,7 @@
 /** The enforcement points of the account, and how late each is. */
 
 import { html, nothing } from '../../vendor/lit-html.js';
+import { lookAgain } from '../looks.js';
 import { oneAtATime } from '../one-at-a-time.js';
 import { text } from '../text.js';
 import { foreign } from '../ui/certificate-name.js';
@@ -45,15 +46,9 @@ export const page = {
     draw(state);
     void reload();
     // The stream has changes of certificates, and no line when a point acknowledges or goes silent.
-    const timer = setInterval(() => {
-      if (!document.hidden) void reload();
-    }, LOOK_MS);
-    view.signal.addEventListener('abort', () => clearInterval(timer));
+    lookAgain(reload, view.signal);
   },
 };
-
-/** The time between two looks at the points, in milliseconds. */
-const LOOK_MS = 5000;
 
 /** @param {State} state */
 function base({ view }) {

@@ -1,6 +1,7 @@
 /** Notifications: the state of the webhook and of e-mail, and the events that were set aside. */
 
 import { html, nothing } from '../../vendor/lit-html.js';
+import { lookAgain } from '../looks.js';
 import { oneAtATime } from '../one-at-a-time.js';
 import { commandLine } from '../shell-words.js';
 import { text } from '../text.js';
@@ -19,9 +20,6 @@ const CHANGE = 'User Details Write';
 
 /** The undelivered events of a page; the server returns at most 50. */
 const EVENTS_PER_PAGE = 50;
-
-/** The time between two looks, in milliseconds: no stream has deliveries. */
-const LOOK_MS = 5000;
 
 /**
  * @typedef {object} Destination
@@ -76,10 +74,8 @@ export const page = {
     view.live.subscribe('refresh', () => void reload(), view.signal);
     draw(state);
     void reload();
-    const timer = setInterval(() => {
-      if (!document.hidden) void reload();
-    }, LOOK_MS);
-    view.signal.addEventListener('abort', () => clearInterval(timer));
+    // The stream has no line when an event is delivered.
+    lookAgain(reload, view.signal);
   },
 };
 

@@ -217,8 +217,7 @@ impl Conditions {
     }
 }
 
-/// Returns the beginning of the last third of a lifetime: clients renew a certificate when two thirds
-/// of it have passed.
+/// Returns the beginning of the last third of a lifetime: clients renew a certificate before it.
 fn near_on(certificate: &ExpiringCertificate) -> Timestamp {
     let lifetime = certificate.issued_on.until(certificate.expires_on);
     let third = lifetime.microseconds() / 3;

@@ -284,7 +284,7 @@ pub(crate) async fn issued_for_key(
     let store = &issuing.environment.store;
     let mut left = ids;
     loop {
-        // A part of the octets that one read returns: at least one certificate, unless none is left.
+        // A read returns at least one certificate, unless none is left.
         let part = store.certificates_by_ids(zone.id, left.to_vec()).await?;
         let Some(last) = part.last().map(|one| one.id) else {
             return Ok(None);

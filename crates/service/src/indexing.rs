@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use crate::environment::Environment;
 use crate::error::Fault;
+use crate::pause::pause;
 
 /// The length of this process's lease, in seconds, which is renewed when half of it has passed.
 /// After a crash, another process continues after this time.
@@ -147,11 +148,4 @@ impl Indexer {
         let summary = self.environment.store.installation_summary(0, 0).await?;
         Ok(summary.unindexed)
     }
-}
-
-/// Lets time pass. No event announces the end of another process's lease, and the writer gets the
-/// time between two steps.
-#[expect(clippy::disallowed_methods, reason = "a rate limit lets time pass")]
-async fn pause(time: Duration) {
-    tokio::time::sleep(time).await;
 }

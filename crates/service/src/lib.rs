@@ -38,6 +38,7 @@ mod notification;
 mod notification_details;
 mod notifying;
 mod offline;
+mod pause;
 mod publishing;
 mod renewal;
 mod responder;

@@ -24,6 +24,7 @@ use crate::error::Fault;
 use crate::measures;
 use crate::notification::{DESTINATIONS, NotDelivered, Notification, Outlet, Subject};
 use crate::notification_details::Details;
+use crate::pause::pause;
 
 /// Length of this process's lease on delivering, in seconds. It is renewed when half of it has
 /// passed, and an attempt takes less than that.
@@ -191,7 +192,7 @@ impl Notifier {
     /// Looks for conditions.
     async fn find_forever(&self) {
         // Enforcement points come back, and lists are renewed, after the server was away.
-        rest(CONDITIONS_GRACE).await;
+        pause(CONDITIONS_GRACE).await;
         let mut looks = 0;
         loop {
             if let Err(fault) = self.find_conditions(looks).await {
@@ -199,7 +200,7 @@ impl Notifier {
                 tracing::error!(error = %fault, "{text}");
             }
             looks += 1;
-            rest(CONDITIONS_LOOK).await;
+            pause(CONDITIONS_LOOK).await;
         }
     }
 
@@ -263,8 +264,8 @@ impl Notifier {
 
     async fn serve(&self, destination: &Destination) {
         loop {
-            let pause = match self.round(destination).await {
-                Ok(pause) => pause,
+            let time = match self.round(destination).await {
+                Ok(time) => time,
                 Err(fault) => {
                     let name = destination.outlet.name();
                     let text = "notifications cannot be read or noted; they are tried again";
@@ -272,8 +273,8 @@ impl Notifier {
                     STORE_RETRY
                 }
             };
-            if !pause.is_zero() {
-                rest(pause).await;
+            if !time.is_zero() {
+                pause(time).await;
             }
         }
     }
@@ -303,7 +304,7 @@ impl Notifier {
             return Ok(LOOK);
         }
         let rest = self.deliver_pending(destination, &state, &pending).await?;
-        // There are no more now.
+        // The log had no later entry.
         let is_all = pending.len() < limit as usize;
         Ok(if is_all { LOOK } else { rest })
     }
@@ -579,11 +580,6 @@ impl Notifier {
         *lock(&self.lease_until) = is_ours.then_some(whole);
         Ok(is_ours)
     }
-}
-
-/// Lets time pass: no event announces new entries of other servers, or the end of a pause.
-async fn rest(time: Duration) {
-    let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
 }
 
 fn is_of(pending: &PendingEvent, kinds: &[NotificationKind]) -> bool {

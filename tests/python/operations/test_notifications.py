@@ -96,7 +96,7 @@ def test_a_webhook_gets_each_change_signed_and_in_order(
     assert data["certificate"]["common_name"] == "device-1"
     assert data["certificate"]["expires_on"] == certificate["expires_on"]
     assert data["certificate"]["fingerprint_sha256"] == certificate["fingerprint_sha256"]
-    # Nothing is sent again after a restart, and an idle connection that ended is no failure.
+    # A restart sends no event again, and does not count an ended idle connection as a failure.
     server.stop()
     server.start()
     other = server.api().issue(csr).result["id"]
@@ -174,7 +174,7 @@ def test_hostile_answers_do_no_harm(make_server: MakeServer, webhook: Webhook, c
         issued = [api.issue(csr).result["id"] for _ in range(2)]
         requests = webhook.receiver.wait(before + 2)
         assert [one.certificate for one in requests[before:]] == issued
-    # Each of these is no delivery, and no redirect is followed.
+    # The server counts none of these as a delivery, and follows no redirect.
     elsewhere = Webhook(webhook.file.parent)
     location = f"Location: {elsewhere.receiver.url}"
     bad = iter(

@@ -273,8 +273,7 @@ impl Search {
 
     /// Returns true if a status is the only condition. The API counts such lists exactly.
     pub fn is_status_only(&self) -> bool {
-        let times = [self.issued_on, self.expires_on, self.revoked_on];
-        self.parameters.is_empty() && times.iter().all(|range| range.is_unlimited())
+        self.parameters.is_empty() && self.is_counted()
     }
 
     /// Returns true if a status and `replaced` are the only conditions, for which the API has

@@ -9,7 +9,7 @@ use axum::http::uri::Scheme;
 /// The longest address of a webhook, in octets.
 const BYTES_MAX: usize = 2_048;
 
-/// An address that begins with `https://`, or with `http://` on this machine. Its path and its query
+/// An address that begins with `https://`, or with `http://` on this machine. Its path and query
 /// can have a secret: `Debug` and [`WebhookUrl::origin`] do not show them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl {

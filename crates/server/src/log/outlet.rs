@@ -17,8 +17,8 @@ const WAITING_BYTES_MAX: usize = 1 << 20;
 /// this time the output counts as stalled, and no task waits until every line is written.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// The longest time for which lines that no task waits for are collected: waking the thread for each
-/// request would cost as much as the request itself.
+/// The longest time for which lines that no task waits for are collected: waking the thread for
+/// each request would cost as much as the request itself.
 const COLLECTING: Duration = Duration::from_millis(10);
 
 /// A queue of lines and the thread that writes them.
@@ -341,6 +341,7 @@ mod tests {
         outlet.push(&line);
         assert_eq!(dropped.load(Ordering::Relaxed), 7, "it is queued again");
     }
+
     #[test]
     fn lines_of_both_kinds_are_written_in_order_and_a_task_waits_for_its_own_only() {
         let (told, written) = std::sync::mpsc::channel();
@@ -368,6 +369,7 @@ mod tests {
             (0..pushed.len()).map(|_| written.recv_timeout(Duration::from_secs(60)).unwrap());
         assert_eq!(last.collect::<Vec<_>>(), pushed);
     }
+
     #[test]
     fn a_flood_that_waits_for_room_loses_no_line() {
         let (told, written) = std::sync::mpsc::channel();

@@ -777,8 +777,8 @@ pub(crate) static AUTHORITY_COUNTERS: Table = Table::new(
 .since(5);
 
 /// The number of certificates by day, in days since the Unix epoch (UTC). `kind` 0: not revoked and
-/// not replaced, by `expires_on`; 1: all, by `issued_on`; 2: revoked, by `revoked_on`. Zone 0 is the
-/// sum of all zones, of kind 0 only.
+/// not replaced, by `expires_on`; 1: all, by `issued_on`; 2: revoked, by `revoked_on`. Zone 0 is
+/// the sum of all zones, of kind 0 only.
 pub(crate) static DAY_COUNTERS: Table = Table::new(
     "day_counters",
     &[
@@ -876,8 +876,8 @@ pub(crate) static EVENT_INDEXING: Table = Table::new(
 .since(5)
 .sqlite_only();
 
-/// The destinations of notifications, such as `webhook`. A destination without its setting keeps its
-/// row.
+/// The destinations of notifications, such as `webhook`. A destination without its setting keeps
+/// its row.
 pub(crate) static NOTIFICATION_DESTINATIONS: Table = Table::new(
     "notification_destinations",
     &[

@@ -60,14 +60,14 @@ pub(crate) struct BlockCounts<N> {
 pub(crate) struct Shifts(BTreeMap<(Level, i64), BlockCounts<i64>>);
 
 impl Shifts {
-    /// BlockCounts a new certificate.
+    /// Counts a new certificate.
     pub(crate) fn add(&mut self, layout: Layout, at: Position, status: Status) {
         self.count(layout, at, |counts| {
             counts.all[usize::from(status.code())] += 1;
         });
     }
 
-    /// BlockCounts a certificate in another status than before.
+    /// Counts a certificate in another status than before.
     pub(crate) fn shift(
         &mut self,
         layout: Layout,
@@ -86,7 +86,7 @@ impl Shifts {
         });
     }
 
-    /// BlockCounts a certificate, counted before, as replaced.
+    /// Counts a certificate, counted before, as replaced.
     pub(crate) fn replace(&mut self, layout: Layout, at: Position, status: Status) {
         self.count(layout, at, |counts| {
             counts.replaced[usize::from(status.code())] += 1;
