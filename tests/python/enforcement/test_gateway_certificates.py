@@ -162,6 +162,24 @@ def is_refused(gateway: Gateway, client: Identity) -> bool:
         return True
 
 
+def test_a_connection_from_before_its_ca_was_trusted_is_admitted_and_then_cut(
+    make: Any, clients: Clients, tmp_path: Path
+) -> None:
+    """As happens to a client that connects in the moment in which the first certificate is
+    issued: its handshake is judged without the CA, and its request with it."""
+    authority = Authority("late")
+    uploaded = clients.trust(authority)
+    late = Identity(*authority.issue(tmp_path, "late"))
+    gateway = make()
+    early, untracked = gateway.connect(late), "certgate_gateway_connections_untracked"
+    eventually("untracked", lambda: gateway.metric(untracked) == 1)
+    clients.associate(HOST, authority=uploaded)
+    eventually("admitted", lambda: gateway.status(late) == 200)
+    assert Http1(early).get()[0] == 200 and gateway.metric(untracked) == 0
+    clients.associate(authority=uploaded)
+    assert ends(early)
+
+
 def test_a_removed_ca_ends_the_connections_of_its_certificates_alone(
     make: Any, shared: Server, clients: Clients, tmp_path: Path
 ) -> None:

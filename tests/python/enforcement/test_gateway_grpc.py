@@ -36,7 +36,7 @@ class Echo(grpc.GenericRpcHandler):
 
 
 @pytest.fixture
-def gateway(shared: Server, tmp_path: Path) -> Iterator[Gateway]:
+def gateway(shared: Server, clients: Clients, tmp_path: Path) -> Iterator[Gateway]:
     server = grpc.server(futures.ThreadPoolExecutor(8))
     server.add_generic_rpc_handlers((Echo(),))
     port = server.add_insecure_port("127.0.0.1:0")
@@ -68,8 +68,7 @@ def channel(gateway: Gateway, client: Identity) -> grpc.Channel:
     return grpc.secure_channel(f"127.0.0.1:{gateway.port}", credentials, options)
 
 
-def test_calls_streams_failures_and_trailers_pass(gateway: Gateway, tmp_path: Path) -> None:
-    clients = Clients(gateway.server, tmp_path / "clients")
+def test_calls_streams_failures_and_trailers_pass(gateway: Gateway, clients: Clients) -> None:
     with channel(gateway, clients.issue()) as calls:
         one = calls.unary_unary("/test.Echo/One")
         answer, call = one.with_call(b"hello", timeout=PATIENCE_SECONDS)
@@ -84,8 +83,7 @@ def test_calls_streams_failures_and_trailers_pass(gateway: Gateway, tmp_path: Pa
         assert list(stream(iter(many), timeout=PATIENCE_SECONDS)) == many
 
 
-def test_a_revocation_ends_an_open_stream(gateway: Gateway, tmp_path: Path) -> None:
-    clients = Clients(gateway.server, tmp_path / "clients")
+def test_a_revocation_ends_an_open_stream(gateway: Gateway, clients: Clients) -> None:
     client, other = clients.issue(), clients.issue()
 
     def endless() -> Iterator[bytes]:

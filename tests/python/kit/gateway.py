@@ -563,6 +563,8 @@ class Clients:
         self.server, self.directory, self.count = server, directory, 0
         self.api = server.api()
         self.associate(HOST)
+        # The first certificate makes the managed CA. A gateway then knows it from its start.
+        self.issue()
 
     def associate(self, *hostnames: str, authority: str = "") -> None:
         """Replaces the hostnames of an uploaded CA, or of the managed one."""

@@ -83,18 +83,21 @@ impl Session {
     /// Judges the certificate for one more request.
     pub fn judge(&self) -> Judged {
         let mut judged = self.gateway.judge(&self.connection);
-        if judged.verdict.is_admitted() && !self.connection.was_admitted() {
-            // Such as a restored certificate. From now on, changes of hosts and CAs look at the
-            // connection, and the next verdict sees those from before.
-            self.gateway.table.admit(&self.connection);
-            judged = self.gateway.judge(&self.connection);
+        if self.connection.knows(&judged) {
+            return judged;
         }
-        if judged.is_verified() && !self.connection.is_tracked() {
-            // Such as a certificate that was not valid yet. No revocation would find the
-            // connection, but it finds the next one.
-            self.connection.cut(CutReason::Refused);
+        // Such as a restored certificate, or one whose CA the host did not trust at the begin.
+        loop {
+            // 1. From now on, changes find the connection.
+            self.gateway.table.learn(&self.connection, &judged);
+            // 2. The next verdict sees the changes from before.
+            let again = self.gateway.judge(&self.connection);
+            let has_new_path = again.is_verified() && Tracked::of(&again) != Tracked::of(&judged);
+            if !has_new_path && self.connection.knows(&again) {
+                return again;
+            }
+            judged = again;
         }
-        judged
     }
 
     /// The headers about the certificate. They are made once for each verdict.

@@ -128,9 +128,11 @@ impl Connection {
         self.was_admitted.load(Ordering::Acquire)
     }
 
-    /// Returns true if changes find the connection by its certificate.
-    pub fn is_tracked(&self) -> bool {
-        self.is_tracked.load(Ordering::Acquire)
+    /// Returns true if the table has all that this verdict would add to it.
+    pub fn knows(&self, judged: &Judged) -> bool {
+        let knows_admitted = self.was_admitted() || !judged.verdict.is_admitted();
+        let knows_path = self.is_tracked.load(Ordering::Acquire) || !judged.is_verified();
+        knows_admitted && knows_path
     }
 
     /// Ends the connection. Returns false if it was cut before.
@@ -393,30 +395,22 @@ impl Table {
         }
     }
 
-    /// Replaces the tracked certificates of a connection: its path is another one after a change of
-    /// the CAs.
+    /// Replaces the tracked certificates of a connection: it has its first path, or another one
+    /// after a change of the CAs.
     pub fn track(&self, connection: &Connection, tracked: Tracked) {
-        let number = connection.number.load(Ordering::Relaxed);
-        let mut connections = lock(&self.connections);
-        let Some(entry) = connections.all.get_mut(&number) else {
-            return;
-        };
-        let is_same = entry.tracked.as_ref().is_none_or(|known| *known == tracked);
-        if is_same {
-            return;
-        }
-        let earlier = entry.tracked.replace(tracked.clone());
-        if let Some(earlier) = earlier {
-            connections.forget(number, &earlier);
-        }
-        connections.index(number, &tracked);
+        lock(&self.connections).track(connection, tracked);
     }
 
-    /// Records that a request on the connection was admitted. Judge again afterwards: the lock of
-    /// the table decides whether a change sees this record or the verdict sees the change.
-    pub fn admit(&self, connection: &Connection) {
-        let _connections = lock(&self.connections);
-        connection.was_admitted.store(true, Ordering::Release);
+    /// Records the verdict on one more request. Judge again afterwards: the lock of the table
+    /// decides whether a change sees this record or the verdict sees the change.
+    pub fn learn(&self, connection: &Connection, judged: &Judged) {
+        let mut connections = lock(&self.connections);
+        if let Some(tracked) = Tracked::of(judged) {
+            connections.track(connection, tracked);
+        }
+        if judged.verdict.is_admitted() {
+            connection.was_admitted.store(true, Ordering::Release);
+        }
     }
 
     /// Cuts the connections of exactly this certificate, and returns their number.
@@ -463,6 +457,27 @@ impl Table {
 }
 
 impl Connections {
+    fn track(&mut self, connection: &Connection, tracked: Tracked) {
+        let number = connection.number.load(Ordering::Relaxed);
+        let Some(entry) = self.all.get_mut(&number) else {
+            return;
+        };
+        if entry.tracked.as_ref() == Some(&tracked) {
+            return;
+        }
+        let earlier = entry.tracked.replace(tracked.clone());
+        let was_untracked = std::mem::take(&mut entry.is_untracked);
+        if let Some(earlier) = earlier {
+            self.forget(number, &earlier);
+        }
+        self.index(number, &tracked);
+        connection.is_tracked.store(true, Ordering::Release);
+        if was_untracked {
+            self.untracked -= 1;
+            self.measure();
+        }
+    }
+
     fn index(&mut self, number: u64, tracked: &Tracked) {
         for key in &tracked.keys {
             let numbers = self.by_certificate.entry(*key).or_default();
@@ -569,13 +584,21 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_is_admitted_later_is_looked_at() {
+    fn a_connection_is_found_by_its_first_path() {
         let table = Arc::new(Table::default());
-        let connection = connection();
-        let _kept = table.insert(connection.clone(), Some(tracked(1, 1, 100)));
-        assert!(!connection.was_admitted());
-        table.admit(&connection);
-        assert!(connection.was_admitted());
+        let client = Connection::new("a.example.com".into(), vec![vec![0].into()]);
+        let client = Arc::new(client);
+        let certificate = tracked(1, 7, 100);
+        let kept = table.insert(client.clone(), None);
+        assert_eq!(lock(&table.connections).untracked, 1);
+        table.track(&client, certificate.clone());
+        assert_eq!(lock(&table.connections).untracked, 0);
+        table.cut_certificate(&certificate.keys[0], CutReason::Revoked);
+        assert_eq!(client.cut_reason(), Some(CutReason::Revoked));
+        drop(kept);
+        let connections = lock(&table.connections);
+        assert!(connections.by_certificate.is_empty() && connections.by_expiry.is_empty());
+        assert_eq!(connections.untracked, 0);
     }
 
     #[test]
