@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -23,6 +24,9 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 # The executable of the test runner, or of `cargo build -p certgate`.
 CERTGATE = Path(os.environ.get("CERTGATE_TEST_BINARY", REPOSITORY / "target/debug/certgate"))
+
+# A user and a group without rights.
+UNPRIVILEGED = 65534
 
 # Nothing here takes a second on an idle machine; a busy one gets thirty.
 PATIENCE_SECONDS = 30.0
@@ -83,6 +87,26 @@ def certgate(
         text=True,
         timeout=60,
     )
+
+
+def certgate_unprivileged(
+    *arguments: str | Path, cwd: Path
+) -> subprocess.CompletedProcess[str]:
+    """Runs a certgate command as a user without rights. The caller is root."""
+    # The program has to be readable for that user, so it lies in a place of its own.
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        return subprocess.run(
+            [shutil.copy(CERTGATE, place), *map(str, arguments)],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            user=UNPRIVILEGED,
+            group=UNPRIVILEGED,
+            extra_groups=[],
+            cwd=cwd,
+        )
 
 
 def openssl(*arguments: str | Path, stdin: bytes = b"") -> str:

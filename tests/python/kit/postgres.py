@@ -17,11 +17,8 @@ from urllib.parse import quote
 
 import pytest
 
-from kit.harness import CERTGATE, Server, environment, free_port
+from kit.harness import CERTGATE, UNPRIVILEGED, Server, environment, free_port
 from kit.wholeness import faults
-
-# The user of the database, which refuses to run as root.
-UNPRIVILEGED = 65534
 
 MASTER_KEY = "1" * 64
 
@@ -60,6 +57,7 @@ class Postgres:
     def __init__(self, **settings: str) -> None:
         """Prepares an empty server without starting it."""
         self.programs = programs()
+        # It refuses to run as root.
         self.user = UNPRIVILEGED if os.geteuid() == 0 else None
         self.directory = Path(tempfile.mkdtemp(prefix="pg-"))
         os.chown(self.directory, self.user or -1, self.user or -1)

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kit.harness import CERTGATE, MakeServer, Server, certgate, environment, eventually, openssl
+from kit.harness import (
+    CERTGATE,
+    MakeServer,
+    Server,
+    certgate,
+    certgate_unprivileged,
+    environment,
+    eventually,
+    openssl,
+)
 
 # Lines of names.csv, enough that a kill meets the command in the middle.
 NAMES = 400
@@ -322,6 +333,23 @@ def test_a_reader_that_closes_the_pipe_is_not_an_error(user: User) -> None:
         capture_output=True,
     )
     assert done.stderr == b"" and done.returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_directory_that_a_user_may_not_search_has_no_file(tmp_path: Path) -> None:
+    """As for `runuser -u certgate -- certgate …` in the directory of root."""
+    tmp_path.chmod(0o700)
+    shown = certgate_unprivileged("config", cwd=tmp_path)
+    assert shown.returncode == 0 and "listen" in shown.stdout, shown.stderr
+    # A file that is there, and a file that is named, must be readable.
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        file = Path(place, "certgate.toml")
+        file.touch(0o600)
+        shown = certgate_unprivileged("config", cwd=Path(place))
+        assert shown.returncode == 2 and "certgate.toml" in shown.stderr, shown.stderr
+    shown = certgate_unprivileged("config", "--config", tmp_path / "a.toml", cwd=Path("/"))
+    assert shown.returncode == 2 and "a.toml" in shown.stderr, shown.stderr
 
 
 def test_config_masks_secrets(user: User) -> None:

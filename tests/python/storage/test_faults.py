@@ -7,15 +7,19 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import tempfile
 from pathlib import Path
 
 from kit.disk import Disk
-from kit.harness import CERTGATE, Api, MakeServer, Mount, Server, certgate, environment, eventually
+from kit.harness import (
+    Api,
+    MakeServer,
+    Mount,
+    Server,
+    certgate,
+    certgate_unprivileged,
+    eventually,
+)
 from kit.metrics import Metrics
-
-# A user and a group without rights.
-UNPRIVILEGED = 65534
 
 
 def test_a_log_on_the_full_disk_costs_only_its_lines(disk: Disk, csr: str) -> None:
@@ -349,21 +353,7 @@ def test_without_permission_the_message_names_the_file(server: Server, tmp_path:
         message = server.refuses_to_start()
         server.directory.chmod(0o700)
     else:
-        # The program has to be readable for that user, so it lies in a place of its own.
-        with tempfile.TemporaryDirectory() as place:
-            os.chmod(place, 0o755)
-            program = shutil.copy(CERTGATE, place)
-            done = subprocess.run(
-                [program, *server.command()[1:]],
-                env=environment(),
-                capture_output=True,
-                text=True,
-                timeout=30,
-                user=UNPRIVILEGED,
-                group=UNPRIVILEGED,
-                extra_groups=[],
-                cwd="/",
-            )
+        done = certgate_unprivileged(*server.command()[1:], cwd=Path("/"))
         assert done.returncode == 1 and done.stdout == "", done
         message = done.stderr
     assert str(server.directory) in message and "ermission" in message, message

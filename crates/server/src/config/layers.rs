@@ -229,11 +229,20 @@ fn read_file(path: &Path, must_exist: bool) -> Result<Option<Zeroizing<String>>,
     match File::open(path).and_then(|file| limited::read_text(file, FILE_BYTES_MAX)) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => Ok(None),
+        // Such as that of root, in which `runuser` leaves another user: it has no file for them. A
+        // file in a directory that they may search is an error.
+        Err(_) if !must_exist && is_hidden(path) => Ok(None),
         Err(error) => Err(ConfigError::new(format!(
             "cannot read {}: {error}",
             path.display()
         ))),
     }
+}
+
+/// Returns true if this user may not search the directory of the file.
+fn is_hidden(path: &Path) -> bool {
+    let found = std::fs::metadata(path);
+    found.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// Recognises the variables that every container of a Kubernetes namespace has about a service
