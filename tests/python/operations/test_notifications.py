@@ -343,6 +343,11 @@ def test_events_are_set_aside_listed_and_retried(
     (state,) = notifications(server)
     assert state["address"] == f"http://127.0.0.1:{webhook.receiver.port}"
     assert (state["undelivered"], state["backlog"], state["failing_since"]) == (1, 0, None)
+    shown = certgate("status", "--api", server.url, CERTGATE_TOKEN=server.token)
+    assert shown.returncode == 5, shown.stderr
+    line = next(line for line in shown.stdout.splitlines() if "notifications" in line)
+    words = "yellow notifications webhook: up to date, 1 undelivered: see `certgate notifications`"
+    assert line.split() == words.split()
     # One more attempt fails, and the event stays in the list.
     tries = delivered().count(wrong)
     assert notifications(server, "retry") == {"events": 1}

@@ -1,5 +1,6 @@
 //! `certgate notifications`, `certgate notifications undelivered|retry|test`.
 
+use certgate_model::Timestamp;
 use certgate_wire::{
     NotificationDestination, RetriedNotifications, TestedDestination, UndeliveredNotification,
 };
@@ -9,7 +10,7 @@ use crate::http::parsed;
 use crate::output::{Screen, grouped, printable, relative};
 use crate::session::Session;
 
-const PATH: &str = "/certgate/v1/notifications";
+pub(super) const PATH: &str = "/certgate/v1/notifications";
 
 /// `certgate notifications`
 pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
@@ -45,20 +46,24 @@ pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
 }
 
 fn row(one: &NotificationDestination<'_>, screen: &Screen) -> Vec<String> {
-    let state = match (one.failing_since, one.oldest_event_on) {
-        (Some(since), _) => format!("failing since {}", relative(screen.now(), since.0)),
-        (None, Some(oldest)) => format!("delivering from {}", relative(screen.now(), oldest.0)),
-        (None, None) => "up to date".to_owned(),
-    };
     vec![
         printable(&one.name),
         printable(&one.address),
-        state,
+        state(one, screen.now()),
         grouped(one.delivered),
         grouped(one.backlog),
         grouped(one.undelivered),
         one.error.as_deref().map_or("-".to_owned(), printable),
     ]
+}
+
+/// Returns the state of a destination in words.
+pub(super) fn state(one: &NotificationDestination<'_>, now: Timestamp) -> String {
+    match (one.failing_since, one.oldest_event_on) {
+        (Some(since), _) => format!("failing since {}", relative(now, since.0)),
+        (None, Some(oldest)) => format!("delivering from {}", relative(now, oldest.0)),
+        (None, None) => "up to date".to_owned(),
+    }
 }
 
 /// `certgate notifications undelivered`

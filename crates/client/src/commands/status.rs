@@ -1,12 +1,15 @@
 //! `certgate status`: the state of a server and a zone on one screen.
 
 use certgate_model::{SECONDS_PER_DAY, Span, Status, Timestamp, ZoneId};
-use certgate_wire::{EnforcementPoint, EnforcementPointStatus, StatusTotals, Zone, ZoneSummary};
+use certgate_wire::{
+    EnforcementPoint, EnforcementPointStatus, NotificationDestination, StatusTotals, Zone,
+    ZoneSummary,
+};
 use serde::Serialize;
 
 use super::managed::{self, ManagedCa};
 use super::search::Search;
-use super::wait;
+use super::{notifications, wait};
 use crate::arguments::{FilterArgs, Moment, Statuses};
 use crate::failure::{Exit, Failure};
 use crate::http::Refusal;
@@ -122,6 +125,7 @@ pub fn run(session: &Session, zone: &ZoneId, screen: &mut Screen) -> Result<(), 
         Some(points) => enforcement(&points, now),
         None => hidden("enforcement"),
     });
+    items.extend(of_notifications(session, now)?);
     items.extend(operations(session, now));
     print(&items, screen)
 }
@@ -328,6 +332,39 @@ fn enforcement(points: &[EnforcementPoint<'_>], now: Timestamp) -> Item {
         detail,
         fix: None,
     }
+}
+
+/// The destinations of notifications. A token that may not see them, and a server that has none,
+/// have no line.
+fn of_notifications(session: &Session, now: Timestamp) -> Result<Vec<Item>, Failure> {
+    let found: Vec<NotificationDestination<'static>> = match session.api.get(notifications::PATH) {
+        Ok(answer) => answer.parse()?,
+        Err(Refusal::Refused {
+            status: 403 | 404, ..
+        }) => Vec::new(),
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let item = |one: &NotificationDestination<'_>| {
+        let is_good = one.failing_since.is_none() && one.undelivered == 0;
+        let mut detail = format!(
+            "{}: {}",
+            printable(&one.name),
+            notifications::state(one, now)
+        );
+        if one.undelivered > 0 {
+            detail.push_str(&format!(", {} undelivered", grouped(one.undelivered)));
+        }
+        if !is_good {
+            detail.push_str(": see `certgate notifications`");
+        }
+        Item {
+            status: Colour::if_else(is_good, Colour::Yellow),
+            item: "notifications",
+            detail,
+            fix: None,
+        }
+    };
+    Ok(found.iter().map(item).collect())
 }
 
 /// The last backup and the last check, as the metrics of the server know them.
