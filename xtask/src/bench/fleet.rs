@@ -43,11 +43,8 @@ const AFTER: Range<usize> = 37..41;
 /// The same as before the outage.
 const LATER: Range<usize> = 41..53;
 
-/// The difference from an even rate that is accepted before the outage and later.
+/// The difference from an even rate that is accepted.
 const UNEVEN_MAX: f64 = 0.2;
-
-/// The same in the parts after the outage, which have the renewals of the outage too.
-const UNEVEN_AFTER_MAX: f64 = 0.5;
 
 /// Devices that connect at the same time.
 const AT_ONCE: usize = 32;
@@ -238,11 +235,8 @@ impl Spread {
         ensure!(self.failures > 0, "no device noticed the outage");
         // Of few renewals, chance alone makes some parts larger.
         let chance = 5.0 / self.even().sqrt();
-        for (parts, most) in [
-            (BEFORE, UNEVEN_MAX.max(chance)),
-            (AFTER, UNEVEN_AFTER_MAX + chance),
-            (LATER, UNEVEN_MAX.max(chance)),
-        ] {
+        let most = UNEVEN_MAX.max(chance);
+        for parts in [BEFORE, AFTER, LATER] {
             let (low, high) = self.uneven(parts.clone());
             ensure!(
                 -low <= most && high <= most,
