@@ -1,8 +1,10 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::num::NonZero;
+use std::thread::available_parallelism;
+use std::time::Duration;
 
-use rayon_core::{ThreadPool, ThreadPoolBuilder};
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::error::Fault;
@@ -11,45 +13,59 @@ use crate::error::Fault;
 /// a key is still made within the time limit of its request.
 const LOW_PRIORITY: i32 = 5;
 
+/// The time after which an idle thread ends. The next work starts another.
+const IDLE: Duration = Duration::from_hours(1);
+
 /// A pool of threads for work that computes instead of waiting.
 ///
 /// A request that disconnects gives up its place in the queue, so the number of queued jobs is
 /// bounded by the connections of the listeners.
-pub(crate) struct Signers(ThreadPool);
+///
+/// It is a runtime of which only the threads for blocking work are used. They sleep until there is
+/// work. Those of rayon look for work some dozen times before they sleep, which cost more than a
+/// signature when certificates were issued one by one.
+pub(crate) struct Signers {
+    threads: Handle,
+    /// [`None`] after it was ended.
+    runtime: Option<Runtime>,
+}
 
 impl Signers {
-    /// Starts one thread for each processor.
+    /// Makes a pool of one thread for each processor.
     pub(crate) fn start() -> Result<Self, Fault> {
-        Self::build(ThreadPoolBuilder::new().thread_name(|number| format!("signer-{number}")))
+        let processors = available_parallelism().map_or(1, NonZero::get);
+        Self::build("signer", processors, || {})
     }
 
-    /// Starts one thread for keys whose generation takes seconds. It gives way to the signatures
-    /// that requests wait for.
+    /// Makes a pool of one thread for keys whose generation takes seconds. It gives way to the
+    /// signatures that requests wait for.
     pub(crate) fn for_slow_keys() -> Result<Self, Fault> {
-        let give_way = |_: usize| {
+        Self::build("slow-keys", 1, || {
             if let Err(error) = setpriority_process(Some(gettid()), LOW_PRIORITY) {
                 tracing::debug!(%error, "the thread of slow keys keeps its priority");
             }
-        };
-        Self::build(
-            ThreadPoolBuilder::new()
-                .num_threads(1)
-                .thread_name(|_| "slow-keys".to_owned())
-                .start_handler(give_way),
-        )
+        })
     }
 
-    /// Starts one thread for searches of weak RSA keys.
+    /// Makes a pool of one thread for searches of weak RSA keys.
     pub(crate) fn for_key_searches() -> Result<Self, Fault> {
-        let builder = ThreadPoolBuilder::new().num_threads(1);
-        Self::build(builder.thread_name(|_| "key-searches".to_owned()))
+        Self::build("key-searches", 1, || {})
     }
 
-    fn build(threads: ThreadPoolBuilder) -> Result<Self, Fault> {
-        threads
-            .build()
-            .map(Self)
-            .map_err(|error| Fault::Internal(format!("cannot start the signing threads: {error}")))
+    fn build(name: &str, threads: usize, begin: fn()) -> Result<Self, Fault> {
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(threads)
+            .thread_keep_alive(IDLE)
+            .thread_name(name)
+            .on_thread_start(begin)
+            .build();
+        let runtime = runtime.map_err(|error| {
+            Fault::Internal(format!("cannot make the signing threads: {error}"))
+        })?;
+        Ok(Self {
+            threads: runtime.handle().clone(),
+            runtime: Some(runtime),
+        })
     }
 
     /// Runs `work` on the pool.
@@ -70,19 +86,26 @@ impl Signers {
         work: impl FnOnce(oneshot::Sender<T>) + Send + 'static,
     ) -> Result<T, Fault> {
         let (answer, answered) = oneshot::channel();
-        self.0.spawn(move || {
-            // The request has disconnected and does not need the work.
-            if answer.is_closed() {
-                return;
+        // A panic drops the sender, which the caller reports.
+        self.threads.spawn_blocking(move || {
+            // The request may have disconnected, and not need the work.
+            if !answer.is_closed() {
+                work(answer);
             }
-            // A panic on this thread would end the process. Instead it drops the sender, which the
-            // caller reports.
-            let _ = catch_unwind(AssertUnwindSafe(|| work(answer)));
         });
         answered.await.map_err(|_| {
             Fault::Internal(
                 "the work on a certificate panicked, or the store ended first".to_owned(),
             )
         })
+    }
+}
+
+impl Drop for Signers {
+    fn drop(&mut self) {
+        // Without waiting for the work of requests that have ended.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::limits::Limits;
 use super::places::Place;
 use super::shared::{Gateway, Host};
-use super::table::{Connection, CutReason, Inserted, Tracked};
+use super::table::{Connection, Inserted, Tracked};
 use crate::{Judged, headers};
 
 /// A connection after its handshake. It stays in the table until this is dropped.
