@@ -14,7 +14,7 @@ use crate::error::Fault;
 const LOW_PRIORITY: i32 = 5;
 
 /// The time after which an idle thread ends. The next work starts another.
-const IDLE: Duration = Duration::from_hours(1);
+const IDLE: Duration = Duration::from_secs(3_600);
 
 /// A pool of threads for work that computes instead of waiting.
 ///

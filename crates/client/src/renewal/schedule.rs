@@ -187,7 +187,7 @@ mod tests {
         assert_eq!([most(4, 12), most(99, 20)], [38_879, 12_959]);
         assert_eq!(day.backoff(4, at(12), 0), Duration::from_secs(15));
         // Those who have more than half of a short lifetime leave the next hours to the others.
-        assert_eq!(day.backoff(4, at(8), 0), Duration::from_hours(8));
+        assert_eq!(day.backoff(4, at(8), 0), Duration::from_secs(28_800));
         // A clock that is wrong, and a certificate that has ended.
         assert_eq!([most(9, -99_999), most(9, 99_999)], [57_599, 1_727]);
         assert_eq!(most(u32::MAX, 24), 1_727);
