@@ -20,7 +20,7 @@ class Visitors:
         self.gateway = gateway
         self.clients: list[Identity] = []
         self.refused: list[str] = []
-        self.visits = 0
+        self.visits = self.rounds = 0
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self.visit)
 
@@ -39,6 +39,13 @@ class Visitors:
                 if answer != 200:
                     self.refused.append(f"{client.certificate.name}: {answer}")
                 self.visits += 1
+            self.rounds += 1
+
+    def only(self, client: Identity) -> None:
+        """Forgets the other clients, and waits for the end of the round that has them."""
+        self.clients = [client]
+        begun = self.rounds
+        eventually("the next round", lambda: self.rounds > begun)
 
     def welcome(self, client: Identity) -> None:
         """Adds a client. Its first connection is accepted, without any wait."""
@@ -97,7 +104,7 @@ def test_no_client_is_rejected_while_a_ca_is_replaced(
         refused = command(server, "ca", "retire", old)
         assert refused.returncode == 1 and "--anyway" in refused.stderr, refused.stderr
         visitors.have_all_been()
-        visitors.clients = [second]
+        visitors.only(second)
         assert done(server, "ca", "retire", old, "--anyway")["state"] == "retired"
         eventually("the old CA is rejected", lambda: gateway.status(first) != 200)
         visitors.have_all_been()
