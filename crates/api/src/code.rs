@@ -521,7 +521,7 @@ codes! {
         "the server cannot answer now, for example because its disk or its queue is full"
         => "wait as many seconds as `retry-after` says; the server's log has the cause";
     IN_DOUBT = 10504 [SERVICE_UNAVAILABLE]
-        "the server lost its database during the change, and does not know the outcome; \
+        "the database failed during the change, and the server does not know the outcome; \
          `x-should-retry` is `true` only with an `Idempotency-Key`"
         => "check if the change was made (the message of an issue names the certificate), then \
             send the request again; with an `Idempotency-Key` you need not check";

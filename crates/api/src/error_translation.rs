@@ -17,7 +17,7 @@ impl From<Fault> for ApiError {
         match fault {
             Fault::Unavailable(inside) => Self::unavailable(inside),
             Fault::InDoubt(inside) => {
-                let message = "The server lost its database during the change and does not know \
+                let message = "The database failed during the change, and the server does not know \
                                the outcome: check before you send the request again";
                 Self::in_doubt(message, inside, false)
             }

@@ -15,7 +15,8 @@ pub enum Fault {
     /// Try again later: the store is busy, full or unreachable.
     #[error("{0}")]
     Unavailable(String),
-    /// The store became unreachable during the change. The change may have been made.
+    /// The store became unreachable, or its disk failed, during the change. The change may have
+    /// been made.
     #[error("{0}")]
     InDoubt(String),
     /// A bug or a broken invariant. The text is for the log only.

@@ -10,8 +10,8 @@ pub enum StoreError {
     /// and a retry can succeed.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// The connection to the database ended during the commit and cannot be restored. The change
-    /// may have been made.
+    /// The connection to the database ended during the commit and cannot be restored, or the disk
+    /// failed at its end. The change may have been made.
     #[error("the change may have been made: {0}")]
     InDoubt(String),
     /// Stored data is corrupt, or this version did not write it.

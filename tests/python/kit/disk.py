@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from kit.harness import Mount, Server
+from kit.harness import Mount, Server, needs
 
 # Room for a new database with its log and little more, so that some hundred certificates fill it.
 DISK_BYTES = 8 << 20
@@ -52,3 +53,12 @@ def on_disk(disk: Disk, tmp_path: Path) -> Iterator[Server]:
             server.stop()
     finally:
         server.kill()
+
+
+def failing_fsync(directory: Path) -> Path:
+    """Builds a library that fails fsync while the file of the variable FAIL_FSYNC exists."""
+    library = directory / "fsync.so"
+    source = Path(__file__).with_name("failing_fsync.c")
+    build = [needs("cc"), "-shared", "-fPIC", "-o", library, source, "-ldl"]
+    subprocess.run(build, check=True)
+    return library

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
-from kit.disk import Disk
+from kit.disk import Disk, failing_fsync
 from kit.harness import (
     Api,
     MakeServer,
@@ -357,3 +357,30 @@ def test_without_permission_the_message_names_the_file(server: Server, tmp_path:
         assert done.returncode == 1 and done.stdout == "", done
         message = done.stderr
     assert str(server.directory) in message and "ermission" in message, message
+
+
+def test_a_commit_whose_fsync_fails_is_in_doubt(tmp_path: Path, csr: str) -> None:
+    """Its transaction is complete in the log of the database, and a start may find it there."""
+    fail, library = tmp_path / "fail", failing_fsync(tmp_path)
+    server = Server(tmp_path / "data")
+    server.variables |= {"LD_PRELOAD": str(library), "FAIL_FSYNC": str(fail)}
+    try:
+        api = server.start().api()
+        kept = api.issue(csr).result["id"]
+        told = kept
+        for change in ("issue", "revoke"):
+            fail.touch()
+            answer = api.issue(csr) if change == "issue" else api.revoke(kept)
+            # A repeated revocation changes nothing, so its outcome is of no interest.
+            code = 10504 if change == "issue" else 10503
+            assert (answer.status, answer.error["code"]) == (503, code), answer.text
+            server.kill()
+            fail.unlink()
+            api = server.start().api()
+            told += answer.text
+            assert all(found["id"] in told for found in api.every())
+        assert api.revoke(kept).status == 200
+        server.stop()
+        server.is_intact()
+    finally:
+        server.kill()

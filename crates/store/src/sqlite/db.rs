@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use certgate_model::lock;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Rows, Statement, ToSql, params_from_iter};
+use rusqlite::{Connection, ErrorCode, Rows, Statement, ToSql, params_from_iter};
 
 use super::tables;
 use crate::StoreError;
@@ -46,6 +46,22 @@ impl SqliteDb {
     /// The connection itself, for work that is not a statement of a verb.
     pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         lock(&self.connection)
+    }
+
+    /// Commits the transaction.
+    ///
+    /// If the disk fails at the end of a commit, SQLite rolls it back, but its log already has the
+    /// complete transaction. A start reads it from there, unless the next commit has overwritten
+    /// it. A full disk leaves no complete one.
+    pub(super) fn commit(&self) -> Result<(), StoreError> {
+        let committed = self.connection().prepare_cached("COMMIT")?.execute(());
+        match committed {
+            Ok(_) => Ok(()),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) => {
+                Err(StoreError::InDoubt(error.to_string()))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Runs a statement without values.

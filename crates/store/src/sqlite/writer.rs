@@ -5,7 +5,8 @@
 //! of a batch fails by its own fault, the batch is rolled back and run again with a savepoint
 //! around each write, so that only the guilty one is refused. Without such an accident no savepoint
 //! costs anything. If the database itself is in trouble (full disk, I/O), the batch is rolled back
-//! and all of it is answered `Unavailable`. No caller is answered before the commit has returned.
+//! and all of it is answered `Unavailable`, or `InDoubt` if a commit failed at its end. No caller
+//! is answered before the commit has returned.
 //!
 //! Checkpoints run here as well, after the answers, so that no caller waits for one. Readers that
 //! overlap without a gap would let the write-ahead log grow forever, because it can only restart
@@ -234,13 +235,18 @@ impl Worker {
                 self.changes.push(entries);
             }
             Err(error) => {
+                let is_in_doubt = matches!(error, StoreError::InDoubt(_));
                 let reason = error.into_detail();
                 tracing::warn!(
                     operations = batch.len(),
                     reason,
+                    is_in_doubt,
                     "the store refused a batch of writes"
                 );
-                writes::refuse(batch, || StoreError::Unavailable(reason.clone()));
+                writes::refuse(batch, || match is_in_doubt {
+                    true => StoreError::InDoubt(reason.clone()),
+                    false => StoreError::Unavailable(reason.clone()),
+                });
             }
         }
     }
@@ -253,7 +259,7 @@ impl Worker {
         let _rolled_back = RollBack(&self.db);
         let entries = now(writes::run(&self.db, batch, how))?;
         fault_point(FaultPoint::BeforeCommit);
-        let took = timed(|| self.db.run("COMMIT"))?;
+        let took = timed(|| self.db.commit())?;
         fault_point(FaultPoint::Committed);
         self.gathering = Gathering {
             expected: batch.len(),

@@ -1,4 +1,4 @@
-// Fails fsync and fdatasync with EIO while the file of the variable SOAK_FAIL_FSYNC exists.
+// Fails fsync and fdatasync with EIO while the file of the variable FAIL_FSYNC exists.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 static int fails(void) {
-    const char *path = getenv("SOAK_FAIL_FSYNC");
+    const char *path = getenv("FAIL_FSYNC");
     return path && access(path, F_OK) == 0;
 }
 
