@@ -6,9 +6,7 @@ import base64
 import hashlib
 import http.server
 import json
-import os
 import re
-import select
 import signal
 import socket
 import ssl
@@ -33,6 +31,7 @@ from kit.harness import (
     eventually,
     needs,
     openssl,
+    read_within,
 )
 from kit.proxies import free_port
 
@@ -133,8 +132,7 @@ class Authz:
         text, deadline = b"", time.monotonic() + PATIENCE_SECONDS
         while text.count(b"\n") < count:
             left = max(0.0, deadline - time.monotonic())
-            ready, _, _ = select.select([self.process.stdout], [], [], left)
-            more = os.read(self.process.stdout.fileno(), 4096) if ready else b""
+            more = read_within(self.process.stdout, left)
             assert more, f"authz did not start:\n{self.log}"
             text += more
         return text.decode().splitlines()

@@ -9,7 +9,6 @@ import http.server
 import json
 import os
 import re
-import select
 import signal
 import socket
 import ssl
@@ -34,6 +33,7 @@ from kit.harness import (
     environment,
     eventually,
     openssl,
+    read_within,
 )
 
 HOST, OTHER = "api.example.com", "other.example.com"
@@ -307,8 +307,7 @@ class Gateway:
         text = b""
         while text.count(b"\n") < 2:
             assert self.process.stdout
-            ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE_SECONDS)
-            piece = os.read(self.process.stdout.fileno(), 4096) if ready else b""
+            piece = read_within(self.process.stdout, PATIENCE_SECONDS)
             assert piece, self.log
             text += piece
         found = re.findall(r":(\d+)$", text.decode(), re.MULTILINE)

@@ -25,7 +25,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from kit.crash import REVOKED, RESTORED, Certificate, verify
+from kit.crash import RESTORED, REVOKED, Certificate, verify
 from kit.disk import Disk, failing_fsync
 from kit.harness import Api, Server, eventually, make_csr, needs
 

@@ -19,12 +19,10 @@ from kit.backups import (
     Stopped,
     Story,
     Verifier,
-    content,
     journal,
     restore,
     revocations,
     settled,
-    stored,
     talking,
     told_since,
 )
