@@ -91,7 +91,7 @@ def test_the_intact_lines_of_a_corrupt_journal_are_replayed(story: Story) -> Non
     assert path.read_text() == corrupt
     server.start()
     assert f'epochs="{story.known + 1}"' in server.log or str(story.known + 1) in server.log
-    with talking(server) as api:
+    with talking(server):
         for name, reason in Story.EXPECTED.items():
             # The change of the corrupt line is lost, and no other.
             expected = "good" if name == "held" else reason
