@@ -46,11 +46,11 @@ pub(crate) async fn begin(
     let continuation = next.map(|place| request.continue_text(&place));
     let (total, message) = match count {
         MatchCount::Exact(total) => (total, None),
+        MatchCount::MoreThan(least) => (least, Some(not_counted(least, Part::OfPages))),
         MatchCount::AtLeast(least) => {
-            let part = match (continuation.is_some(), request.search.after.is_some()) {
-                (true, _) => Part::Stopped,
-                (false, true) => Part::Last,
-                (false, false) => Part::OfPages,
+            let part = match continuation.is_some() {
+                true => Part::Some,
+                false => Part::Last,
             };
             (least, Some(not_counted(least, part)))
         }
@@ -69,8 +69,8 @@ pub(crate) async fn begin(
 /// The part of all matches that `total_count` counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// Those from the place of `continue` to the place where the search stopped.
-    Stopped,
+    /// Those up to a place, at which another part begins.
+    Some,
     /// Those from the place of `continue` to the end.
     Last,
     /// The first ones, which pages reach.
@@ -80,17 +80,18 @@ enum Part {
 /// Returns the message of a list whose `total_count` is not the number of all matches.
 fn not_counted(count: u64, part: Part) -> Message<'static> {
     let message = match part {
-        Part::Stopped => format!(
-            "The search stopped at its limit of work: total_count counts the {count} matches of \
-             this part. For the next part, send the same filters with continue from result_info, \
-             without page and offset"
+        Part::Some => format!(
+            "This is a part of the search: total_count counts the {count} matches of this part. \
+             For the next part, send the same filters with continue from result_info, without page \
+             and offset"
         ),
         Part::Last => {
             format!("This is the last part of the search: total_count counts its {count} matches")
         }
         Part::OfPages => format!(
             "More than {count} certificates match: total_count and total_pages are those of the \
-             first {count}, after which the pages end. Narrow the filter to see the others"
+             first {count}, after which the pages end. To read all of them, send the same filters \
+             with continue from result_info, without page and offset"
         ),
     };
     Message {
@@ -112,7 +113,8 @@ fn nothing_yet(continuation: String) -> ApiError {
 fn beyond_matches() -> ApiError {
     let message = format!(
         "The page begins after the first {MATCHES_MAX} matches, where the pages of a filtered \
-         list end: narrow the filter, for example with expires_on.before, and begin at page 1"
+         list end: begin at page 1, and then send continue from result_info; or narrow the filter, \
+         for example with expires_on.before"
     );
     ApiError::new(code::BEYOND_MATCHES, message).at("page")
 }
@@ -168,7 +170,7 @@ mod tests {
     fn only_pages_end_before_the_last_match() {
         let text = |part| not_counted(3, part).message.into_owned();
         assert!(text(Part::OfPages).starts_with("More than 3 certificates match"));
-        assert!(text(Part::Stopped).contains("the 3 matches of this part. For the next part"));
+        assert!(text(Part::Some).contains("the 3 matches of this part. For the next part"));
         assert!(!text(Part::Last).contains("ore than"));
         let ended = stopped_before_order();
         assert_eq!(ended.code.number(), code::TOO_MANY_TO_ORDER.number());

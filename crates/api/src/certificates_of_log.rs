@@ -78,11 +78,12 @@ async fn named(api: &Api, zone: ZoneId, name: &FoldedName) -> Result<Vec<Certifi
         SearchOutcome::Found {
             items, rest, next, ..
         } => {
-            if next.is_some() {
+            let items = items.into_iter().map(|certificate| certificate.id);
+            let found: Vec<_> = items.chain(rest).collect();
+            if next.is_some() && found.len() <= CERTIFICATES_MAX {
                 return Err(too_many("the search for them stopped at its limit of work"));
             }
-            let items = items.into_iter().map(|certificate| certificate.id);
-            Ok(items.chain(rest).collect())
+            Ok(found)
         }
         SearchOutcome::NotIndexed { done, total } => Err(not_indexed(done, total)),
         SearchOutcome::NothingYet(_)

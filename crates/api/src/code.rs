@@ -355,13 +355,13 @@ codes! {
     MATCHES_NOT_COUNTED = 1530 [OK]
         "not an error: in `messages` of a filtered list, more certificates match than \
          `total_count` says"
-        => "narrow the filter, or continue with `continue` of `result_info` if it is there";
+        => "read the others with `continue` of `result_info` if it is there, or narrow the filter";
     NOTHING_FOUND_YET = 1531 [BAD_REQUEST]
         "the search stopped at its limit of work, before its first match"
         => "send the same request with the `continue` of the error, or narrow the filter";
     BEYOND_MATCHES = 1532 [BAD_REQUEST]
         "the page of a filtered list begins after the first 10,000 matches"
-        => "narrow the filter and begin at page 1";
+        => "begin at page 1 and send `continue` of its `result_info`, or narrow the filter";
     TOO_MANY_TO_ORDER = 1533 [BAD_REQUEST]
         "more than 10,000 certificates match, too many for the `order`"
         => "narrow the filter, or leave `order` out";

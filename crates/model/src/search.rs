@@ -226,7 +226,7 @@ pub enum CertificateOrder {
     RevokedOn,
 }
 
-/// The place at which a search stopped early, opaque to clients: the API sends it as text.
+/// The place at which a search stopped, opaque to clients: the API sends it as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Continuation(pub Vec<u8>);
 
@@ -252,9 +252,11 @@ pub struct CertificateSearch {
 /// The number of matches of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatchCount {
-    /// Exactly so many, at most [`MATCHES_MAX`].
+    /// Exactly so many.
     Exact(u64),
-    /// More than [`MATCHES_MAX`], or unknown because the search stopped early: at least so many.
+    /// More than so many: [`MATCHES_MAX`], which pages reach.
+    MoreThan(u64),
+    /// So many in a part of the matches: the search stopped early, or continued another one.
     AtLeast(u64),
 }
 
@@ -269,7 +271,9 @@ pub enum SearchOutcome {
         rest: Vec<CertificateId>,
         /// The number of all matches.
         count: MatchCount,
-        /// The place to continue a search that stopped early. Then `items` has at least one.
+        /// The place after the last one of the page, or after the last one that was examined, if
+        /// the search stopped early or more than [`MATCHES_MAX`] match. Then `items` has at least
+        /// one.
         next: Option<Continuation>,
     },
     /// The search stopped early and found nothing: repeat it from here.

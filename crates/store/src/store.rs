@@ -76,6 +76,7 @@ pub struct SqlStore<E> {
     pub(crate) engine: E,
     /// One permit: for the search inside names that runs.
     names: Arc<Semaphore>,
+    search_limits: SearchLimits,
 }
 
 impl<E> SqlStore<E> {
@@ -83,7 +84,21 @@ impl<E> SqlStore<E> {
         Self {
             engine,
             names: Arc::new(Semaphore::new(1)),
+            search_limits: SearchLimits::DEFAULT,
         }
+    }
+
+    /// Gives searches other limits: for tests.
+    #[cfg(feature = "conformance")]
+    pub fn with_search_limits(self, search_limits: SearchLimits) -> Self {
+        Self {
+            search_limits,
+            ..self
+        }
+    }
+
+    pub(crate) fn search_limits(&self) -> SearchLimits {
+        self.search_limits
     }
 }
 

@@ -73,6 +73,7 @@ async fn random_searches_equal_a_model() {
             .unwrap();
         let mut searched = Searched::begin(&store, 700, seed).await;
         searched.compare_random(60).await;
+        searched.walk_while_changing(60).await;
         store.close().await;
     }
 }

@@ -11,7 +11,9 @@ use certgate_service::{
     DerJudge, EMAIL_DEFAULT, FirstInstallation, FirstNames, MasterKey, NotifierSettings,
     ProfileIdentity, ProfileSigner, Service, Settings, Settling,
 };
-use certgate_store::{ReadCertificates, SqliteInspector, SqliteOptions, SqliteStore, Store};
+use certgate_store::{
+    ReadCertificates, SearchLimits, SqliteInspector, SqliteOptions, SqliteStore, Store,
+};
 use http::Method;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -142,8 +144,12 @@ pub fn check_database(image: &[u8]) -> Vec<String> {
 }
 
 fn open_store(directory: &TempDir) -> Arc<SqliteStore> {
+    Arc::new(opened(directory))
+}
+
+fn opened(directory: &TempDir) -> SqliteStore {
     let path = directory.path().join("certgate.db");
-    Arc::new(SqliteStore::open(&path, SqliteOptions::default()).expect("the store opens"))
+    SqliteStore::open(&path, SqliteOptions::default()).expect("the store opens")
 }
 
 impl TestApp {
@@ -174,6 +180,13 @@ impl TestApp {
         Self::start(|_| (), |api| api.request_timeout = limit).await
     }
 
+    /// Starts certgate with other limits of searches.
+    pub async fn with_search_limits(limits: SearchLimits) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
+        let store = opened(&directory).with_search_limits(limits);
+        Self::start_on(directory, Arc::new(store), |_| (), |_| ()).await
+    }
+
     /// Starts without some of the server's tasks.
     pub async fn without_tasks(names: &'static [&'static str]) -> Self {
         Self::start(
@@ -189,6 +202,15 @@ impl TestApp {
     ) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let store = open_store(&directory);
+        Self::start_on(directory, store, change, change_api).await
+    }
+
+    async fn start_on(
+        directory: TempDir,
+        store: Arc<SqliteStore>,
+        change: impl FnOnce(&mut Settings),
+        change_api: impl FnOnce(&mut ApiParts),
+    ) -> Self {
         let clock = Arc::new(FakeClock::new());
         let random = Arc::new(SeededRandom::new(1));
         let master_key = Arc::new(MasterKey::generate(&*random));

@@ -9,6 +9,7 @@ mod random;
 
 pub use app::{TestApp, check_database};
 pub use call::{Answer, Call, Failure};
+pub use certgate_store::SearchLimits;
 pub use clock::FakeClock;
 pub use csr::{csr, csr_with_subject, fixture, uploaded};
 pub use loopback::Loopback;

@@ -20,6 +20,11 @@ pub struct Loopback {
 impl Loopback {
     /// Starts certgate. It ends with this value.
     pub fn start() -> Self {
+        Self::serving(TestApp::new())
+    }
+
+    /// Serves another certgate.
+    pub fn serving(app: impl Future<Output = TestApp>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -28,7 +33,7 @@ impl Loopback {
         let (app, socket) = runtime.block_on(async {
             let address = (Ipv4Addr::LOCALHOST, 0);
             let socket = TcpListener::bind(address).await;
-            (TestApp::new().await, socket.expect("a port is free"))
+            (app.await, socket.expect("a port is free"))
         });
         let address = socket.local_addr().expect("a bound socket has its address");
         let peer = PeerAddress(IpAddr::from(Ipv4Addr::LOCALHOST));

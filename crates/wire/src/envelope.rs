@@ -166,8 +166,8 @@ pub struct ResultInfo {
     pub total_count: u64,
     /// `ceil(total_count / per_page)`.
     pub total_pages: u64,
-    /// Present if a filtered list of certificates stopped early: the `continue` parameter of the
-    /// request for the next records.
+    /// Present if a filtered list of certificates has more than 10,000 matches, or stopped early:
+    /// the `continue` parameter of the request for the next records.
     #[serde(rename = "continue", skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
 }

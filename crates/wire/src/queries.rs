@@ -171,8 +171,8 @@ pub struct ClientCertificatesQuery {
     pub order: Option<String>,
     /// `asc` or `desc`. Default: `desc` for `issued_on`, otherwise `asc`
     pub direction: Option<String>,
-    /// `result_info.continue` of an answer that stopped early, or `errors[0].continue` of an error
-    /// with code 1531. Send it with the same filters, without `page` and `offset`
+    /// `result_info.continue` of an answer, or `errors[0].continue` of an error with code 1531.
+    /// Send it with the same filters, without `page` and `offset`
     #[param(rename = "continue", max_length = 4096)]
     pub continuation: Option<String>,
     /// Page size instead of `per_page`

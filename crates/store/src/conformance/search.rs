@@ -1,6 +1,8 @@
 //! Searches, compared with a naive model: every condition, every pair of conditions, every order,
 //! with the limits of a server and with small ones.
 
+mod walks;
+
 use certgate_model::{
     AuthorityRecord, CertificateFilter, CertificateId, CertificateOrder, CertificateRecord,
     CertificateSearch, Continuation, Direction, Event, FoldedName, IdRange, LinePlace, MatchCount,
@@ -37,6 +39,12 @@ const SMALL: SearchLimits = SearchLimits {
 /// The same texts of statements as in a server, and every set is too large to be read whole.
 const NONE: SearchLimits = SearchLimits {
     matches: 0,
+    ..SearchLimits::DEFAULT
+};
+
+/// The same chunks as in a server, and pages end after the first.
+const WALK: SearchLimits = SearchLimits {
+    matches: 1,
     ..SearchLimits::DEFAULT
 };
 
@@ -361,6 +369,7 @@ impl<'s> Searched<'s> {
                     self.compare_whole(&search).await;
                     self.compare_small(&search).await;
                     self.follow(search.clone(), NONE).await;
+                    self.follow(search.clone(), WALK).await;
                 }
             }
         }
@@ -397,8 +406,8 @@ impl<'s> Searched<'s> {
             SearchOutcome::Found {
                 items,
                 rest,
-                count,
-                next: None,
+                count: count @ (MatchCount::Exact(_) | MatchCount::MoreThan(_)),
+                next,
             } => {
                 let items = self.page(items, rest).await;
                 let is_listed = search.filter.is_counted()
@@ -407,26 +416,29 @@ impl<'s> Searched<'s> {
                 match count {
                     MatchCount::Exact(count) => {
                         assert_eq!(count, expected.len() as u64, "{search:?}");
-                        assert!(is_exact, "{search:?}");
+                        assert!(is_exact && next.is_none(), "{search:?}");
                     }
-                    MatchCount::AtLeast(count) => {
+                    MatchCount::MoreThan(count) | MatchCount::AtLeast(count) => {
                         assert_eq!(count, max, "{search:?}");
                         assert!(!is_exact && search.slice.first < max, "{search:?}");
+                        // Pages end, so that there must be another way to the others.
+                        let end = search.slice.first as usize + items.len();
+                        assert!(next.is_some() || end == expected.len(), "{search:?}");
                     }
                 }
-                let expected = match count {
-                    MatchCount::Exact(_) => expected,
-                    MatchCount::AtLeast(_) => self.walked(search),
-                };
+                let expected = self.expected_of(search, count, SMALL);
                 assert_same(&items, &page(&expected, search.slice), search);
+                if next.is_some() {
+                    self.follow(search.clone(), SMALL).await;
+                }
             }
-            SearchOutcome::Found { next: Some(_), .. } | SearchOutcome::NothingYet(_) => {
+            SearchOutcome::Found { .. } | SearchOutcome::NothingYet(_) => {
                 self.follow(search.clone(), SMALL).await;
             }
             SearchOutcome::BeyondMatches => assert!(search.slice.first >= max, "{search:?}"),
             SearchOutcome::TooManyToOrder => {
                 assert!(
-                    search.order.is_some() && self.is_large(search),
+                    search.order.is_some() && self.is_large(search, SMALL),
                     "{search:?}"
                 );
             }
@@ -442,7 +454,7 @@ impl<'s> Searched<'s> {
     /// Follows the continuations of a search, and compares all that is found.
     async fn follow(&self, mut search: CertificateSearch, limits: SearchLimits) {
         let asked = search.clone();
-        let expected = self.walked(&asked);
+        let expected = self.walked(&asked, limits);
         let first = asked.slice.first as usize;
         let expected: Vec<_> = expected.into_iter().skip(first).collect();
         let mut found = Vec::new();
@@ -466,12 +478,14 @@ impl<'s> Searched<'s> {
                 | SearchOutcome::StoppedBeforeOrder => return,
                 other => panic!("{other:?} of {search:?}"),
             };
-            let (MatchCount::Exact(count) | MatchCount::AtLeast(count)) = at_least;
+            let (MatchCount::Exact(count)
+            | MatchCount::MoreThan(count)
+            | MatchCount::AtLeast(count)) = at_least;
             assert!(count <= self.expected(&asked).len() as u64, "{search:?}");
             let Some(next) = next else {
                 let is_page = search.after.is_none();
                 let expected = match is_page {
-                    true => page(&self.expected_of(&asked, at_least), asked.slice),
+                    true => page(&self.expected_of(&asked, at_least, limits), asked.slice),
                     false => expected.into_iter().cloned().collect(),
                 };
                 assert_same(&found, &expected, &asked);
@@ -486,10 +500,11 @@ impl<'s> Searched<'s> {
         &self,
         search: &CertificateSearch,
         count: MatchCount,
+        limits: SearchLimits,
     ) -> Vec<&CertificateRecord> {
         match count {
             MatchCount::Exact(_) => self.expected(search),
-            MatchCount::AtLeast(_) => self.walked(search),
+            MatchCount::MoreThan(_) | MatchCount::AtLeast(_) => self.walked(search, limits),
         }
     }
 
@@ -523,9 +538,9 @@ impl<'s> Searched<'s> {
     }
 
     /// Returns them in the order of a walk: a text inside names is looked for in their order.
-    fn walked(&self, search: &CertificateSearch) -> Vec<&CertificateRecord> {
+    fn walked(&self, search: &CertificateSearch, limits: SearchLimits) -> Vec<&CertificateRecord> {
         let is_inside = matches!(search.filter.common_name, Some(NameMatch::Contains(_)));
-        match is_inside && self.is_large(search) {
+        match is_inside && self.is_large(search, limits) {
             true => {
                 let order = search.order.or(default_order(&search.filter));
                 let (_, direction) = self.order_of(search, order);
@@ -586,7 +601,7 @@ impl<'s> Searched<'s> {
     }
 
     /// Returns true if each condition alone has more matches than are read whole.
-    fn is_large(&self, search: &CertificateSearch) -> bool {
+    fn is_large(&self, search: &CertificateSearch, limits: SearchLimits) -> bool {
         let filter = &search.filter;
         let none = CertificateFilter::default();
         let mut alone = Vec::new();
@@ -625,7 +640,7 @@ impl<'s> Searched<'s> {
         }
         let is_large = |one: &CertificateFilter| {
             let matching = self.certificates.iter().filter(|found| one.matches(found));
-            matching.count() > SMALL.matches as usize
+            matching.count() > limits.matches as usize
         };
         // The index of IDs has those of all zones.
         let ids = filter.ids.map(|ids| {
@@ -635,7 +650,7 @@ impl<'s> Searched<'s> {
             self.ids.iter().filter(in_range).count()
         });
         !is_few(search)
-            && ids.is_none_or(|count| count > SMALL.matches as usize)
+            && ids.is_none_or(|count| count > limits.matches as usize)
             && alone.iter().all(is_large)
     }
 

@@ -53,7 +53,7 @@ impl<E: Engine> ReadCertificates for SqlStore<E> {
         zone: ZoneId,
         search: CertificateSearch,
     ) -> Result<SearchOutcome, StoreError> {
-        self.searched(zone, search, SearchLimits::DEFAULT).await
+        self.searched(zone, search, self.search_limits()).await
     }
 
     #[cfg(feature = "conformance")]

@@ -4,8 +4,10 @@
 //! index. A search counts each set through its index, up to the most matches that it counts
 //! exactly. If the smallest set is not larger, it is read whole, and the other conditions are
 //! checked on its rows: so the order may be any, and the count is exact. Otherwise the set in the
-//! order of the answer is walked, within a budget of entries. A walk that the budget ends says
-//! where to continue ([`continuation`]).
+//! order of the answer is walked, within a budget of entries. A walk that the budget ends, or after
+//! which there are more matches than pages reach, says where to continue ([`continuation`]). The
+//! walk from there counts nothing: it reads the entries of its page, so that a walk through all
+//! matches takes time in proportion to the set.
 //!
 //! A text inside names has no index. Unless another set is small, all names of the zone are walked,
 //! one search at a time on each server.
@@ -332,11 +334,20 @@ impl Searching<'_> {
         if count > max && first >= max {
             return Ok(SearchOutcome::BeyondMatches);
         }
-        let positions = match first < count {
-            true => source.page(db, self.direction, self.size, first).await?,
+        let entries = match first < count {
+            true => {
+                let page = source.entries_at(db, self.direction, self.size, first);
+                page.await?
+            }
             false => Vec::new(),
         };
-        self.found(db, &positions, counted(count, max), None).await
+        let positions: Vec<_> = entries.iter().map(|entry| entry.position).collect();
+        let (count, last) = match count <= max {
+            true => (MatchCount::Exact(count), None),
+            false => (MatchCount::MoreThan(max), entries.last()),
+        };
+        let next = last.map(|last| Place::after(source.index, self.direction, last));
+        self.found(db, &positions, count, next).await
     }
 
     /// Reads a set of at most as many entries as are counted, checks and sorts it. `others` are
@@ -440,14 +451,6 @@ impl Searching<'_> {
             count,
             next: next.map(|place| place.write()),
         })
-    }
-}
-
-/// Returns the exact number, up to the largest that is exact.
-fn counted(count: u64, max: u64) -> MatchCount {
-    match count <= max {
-        true => MatchCount::Exact(count),
-        false => MatchCount::AtLeast(max),
     }
 }
 

@@ -3,7 +3,7 @@
 use certgate_model::{By, CertificateId, SerialNumber};
 use certgate_store::conformance::record_by;
 use certgate_store::{Basis, CertificateRecorded, ReadCertificates as _, Renewal};
-use certgate_testkit::TestApp;
+use certgate_testkit::{SearchLimits, TestApp};
 use futures_util::future::join_all;
 use serde_json::Value;
 
@@ -19,6 +19,69 @@ async fn names(app: &TestApp, query: &str) -> Vec<String> {
 
 fn text<'a>(certificate: &'a Value, member: &str) -> &'a str {
     certificate[member].as_str().unwrap()
+}
+
+#[tokio::test]
+async fn more_matches_than_pages_reach_are_read_with_continue() {
+    let limits = SearchLimits {
+        matches: 3,
+        ..SearchLimits::DEFAULT
+    };
+    let app = TestApp::with_search_limits(limits).await;
+    let mut ids = Vec::new();
+    for number in 0..9 {
+        app.issue(&format!("other-{number}")).await;
+        ids.push(text(&app.issue(&format!("laptop-{number}")).await, "id").to_owned());
+    }
+    let query = "common_name.startswith=laptop-&limit=2";
+    // Each page says where the list continues, and where its pages end.
+    for (page, first) in [(1, 0), (2, 2)] {
+        let answer = app.get(&format!("{LIST}?{query}&page={page}")).await;
+        let (names, info, message) = part(&answer.json());
+        assert_eq!(names, [first, first + 1].map(|n| format!("laptop-{n}")));
+        assert_eq!(
+            (&info["total_count"], &info["total_pages"]),
+            (&3.into(), &2.into())
+        );
+        assert!(
+            message.starts_with("More than 3 certificates match"),
+            "{message}"
+        );
+    }
+    let beyond = error(&app, &format!("{query}&page=3")).await;
+    assert_eq!((beyond.status, beyond.code), (400, 1532));
+    let answer = app.get(&format!("{LIST}?{query}&page=1")).await.json();
+    let (_, info, _) = part(&answer);
+    let mut next = text(&info, "continue").to_owned();
+    let both = error(&app, &format!("{query}&page=2&continue={next}")).await;
+    assert_eq!(both.pointer.as_deref(), Some("continue"));
+    // One that was read and one that was not are revoked: every other one is found, once.
+    for read in [0, 5] {
+        app.delete(&format!("{LIST}/{}", ids[read])).await.result();
+    }
+    for (numbers, is_last) in [([2, 3], false), ([4, 6], false), ([7, 8], true)] {
+        let answer = app.get(&format!("{LIST}?{query}&continue={next}")).await;
+        let (names, info, message) = part(&answer.json());
+        assert_eq!(names, numbers.map(|n| format!("laptop-{n}")));
+        assert!(message.contains("part of the search"), "{message}");
+        assert_eq!(info.get("continue").is_none(), is_last, "{info}");
+        next = info["continue"].as_str().unwrap_or_default().to_owned();
+    }
+    // As many as pages reach are a list without a continuation.
+    app.delete(&format!("{LIST}/{}", ids[1])).await.result();
+    let pending = format!("{query}&status=pending_revocation");
+    let (names, info, message) = part(&app.get(&format!("{LIST}?{pending}")).await.json());
+    assert_eq!((names.len(), &info["total_count"]), (2, &3.into()));
+    assert_eq!((info.get("continue"), message.as_str()), (None, ""));
+}
+
+/// The names, `result_info` and the message of a list.
+fn part(answer: &Value) -> (Vec<String>, Value, String) {
+    let found = answer["result"].as_array().unwrap().iter();
+    let names = found.map(|certificate| text(certificate, "common_name").to_owned());
+    let message = answer["messages"][0]["message"].as_str();
+    let message = message.unwrap_or_default().to_owned();
+    (names.collect(), answer["result_info"].clone(), message)
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
-//! The place at which a search stopped early, in octets that clients send back.
+//! The place at which a search stopped, in octets that clients send back.
 //!
 //! The octets are a version, the kind of the index, the number of matches that the page still
 //! skips (4 octets), a position (8 octets), and the key. They only name a place in the order of an
 //! index. The search that continues has its own zone and conditions, so that other octets lead to
 //! another place among the same certificates.
 
-use certgate_model::{Continuation, INDEXED_NAME_MAX};
+use certgate_model::{Continuation, Direction, INDEXED_NAME_MAX};
 
-use super::entry::Key;
+use super::entry::{Entry, Key};
 use super::source::{Index, Source};
 
 /// The version of the octets.
@@ -48,6 +48,11 @@ impl Place {
             position,
             key,
         }
+    }
+
+    /// The place after an entry.
+    pub(super) fn after(index: Index, direction: Direction, last: &Entry) -> Self {
+        Self::new(index, resume(index, direction, last), 0)
     }
 
     /// Reads the octets of a client; `None` if they are malformed.
@@ -102,6 +107,21 @@ impl Place {
     /// Returns true if it is a place in the index of names.
     pub(super) fn is_in_names(&self) -> bool {
         self.kind == kind(Index::Names)
+    }
+}
+
+/// Returns the first place after an entry.
+pub(super) fn resume(index: Index, direction: Direction, last: &Entry) -> (Key, i64) {
+    let step = match direction {
+        Direction::Ascending => 1,
+        Direction::Descending => -1,
+    };
+    match (&last.key, index) {
+        (Key::Id(id), Index::Ids) => {
+            let id = u128::from_be_bytes(*id).saturating_add_signed(step.into());
+            (Key::Id(id.to_be_bytes()), 0)
+        }
+        (key, _) => (key.clone(), last.position.saturating_add(step)),
     }
 }
 

@@ -222,7 +222,8 @@ impl Source {
         Ok(self.entries_at(db, direction, 1, first).await?.pop())
     }
 
-    async fn entries_at<D: Db>(
+    /// Returns the entries of a page, as [`Self::page`] its positions.
+    pub(super) async fn entries_at<D: Db>(
         &self,
         db: &D,
         direction: Direction,

@@ -7,7 +7,7 @@ use certgate_model::{Direction, FoldedName, INDEXED_NAME_MAX, MatchCount, Search
 use tokio::sync::Semaphore;
 
 use super::Searching;
-use super::continuation::Place;
+use super::continuation::{Place, resume};
 use super::entry::{Entry, Key, Need};
 use super::order::Order;
 use super::source::{Index, Source};
@@ -23,7 +23,7 @@ const TIME_OCTETS: usize = 6;
 enum Ended {
     /// Every entry was examined.
     Complete,
-    /// There are more matches than are counted, and the page is complete.
+    /// The page is complete, and as many matches were counted as are wanted.
     Enough,
     /// The budget ended.
     Early,
@@ -90,9 +90,11 @@ impl Searching<'_> {
             }) => (source.from(self.direction, (key, position)), skip.into()),
         };
         let is_beyond = !is_continued && skip >= max;
-        let wanted = match is_beyond {
-            true => max + 1,
-            false => (max + 1).max(skip + u64::from(self.size)),
+        let end_of_page = skip + u64::from(self.size);
+        let wanted = match (is_continued, is_beyond) {
+            (true, _) => end_of_page,
+            (false, true) => max + 1,
+            (false, false) => end_of_page.max(max + 1),
         };
         let walked = self.matches(db, source, contained, wanted).await?;
         let Walked {
@@ -120,11 +122,10 @@ impl Searching<'_> {
             return Ok(SearchOutcome::BeyondMatches);
         }
         let page = slice(&matches, skip, self.size);
-        let count_shown = MatchCount::AtLeast(count.min(max));
-        if !is_continued && ended != Ended::Early {
-            // Pages reach the others.
-            return self.found(db, &page, count_shown, None).await;
-        }
+        let count_shown = match !is_continued && count > max {
+            true => MatchCount::MoreThan(max),
+            false => MatchCount::AtLeast(count.min(max)),
+        };
         if page.is_empty() && ended != Ended::Complete {
             let skip = u32::try_from(skip.saturating_sub(count)).unwrap_or(u32::MAX);
             let place = Place::new(index, next, skip);
@@ -135,11 +136,10 @@ impl Searching<'_> {
         let next = match matches.get(shown.saturating_sub(1)) {
             _ if ended == Ended::Complete && matches.len() <= shown => None,
             Some(last) if page.len() == self.size as usize => {
-                Some(resume(index, self.direction, last))
+                Some(Place::after(index, self.direction, last))
             }
-            _ => Some(next),
+            _ => Some(Place::new(index, next, 0)),
         };
-        let next = next.map(|place| Place::new(index, place, 0));
         self.found(db, &page, count_shown, next).await
     }
 
@@ -160,7 +160,11 @@ impl Searching<'_> {
         };
         loop {
             let chunk = match contained {
-                None => self.chunk(db, &source).await?,
+                None => {
+                    let found = walked.matches.len() as u64;
+                    let left = wanted.saturating_sub(found);
+                    self.chunk(db, &source, left).await?
+                }
                 Some(text) => self.chunk_of_names(db, &source, text).await?,
             };
             examined += u64::from(chunk.examined);
@@ -188,8 +192,13 @@ impl Searching<'_> {
         }
     }
 
-    async fn chunk<D: Db>(&self, db: &D, source: &Source) -> Result<Chunk, StoreError> {
-        let limit = self.limits.chunk;
+    /// Examines entries, from which `left` matches are wanted.
+    async fn chunk<D: Db>(&self, db: &D, source: &Source, left: u64) -> Result<Chunk, StoreError> {
+        let limit = match source.index {
+            // A chunk must reach beyond one instant.
+            Index::Ids => self.limits.chunk,
+            _ => self.chunk_for(left),
+        };
         let need = self.need(source, &[]);
         let mut entries = source.read(db, self.direction, limit, need).await?;
         let examined = entries.len() as u32;
@@ -202,6 +211,15 @@ impl Searching<'_> {
             examined,
             next,
         })
+    }
+
+    /// Returns the size of the chunk from which so many matches are wanted. There are few sizes,
+    /// because each makes another statement.
+    fn chunk_for(&self, left: u64) -> u32 {
+        let most = self.limits.chunk;
+        let sizes = [most / 10, most / 5 * 2].into_iter();
+        let mut fitting = sizes.filter(|size| *size > 0 && u64::from(*size) >= left);
+        fitting.next().unwrap_or(most)
     }
 
     async fn chunk_of_names<D: Db>(
@@ -255,21 +273,6 @@ pub(super) fn slice(entries: &[Entry], first: u64, size: u32) -> Vec<i64> {
     let first = usize::try_from(first).unwrap_or(usize::MAX);
     let page = entries.iter().skip(first).take(size as usize);
     page.map(|entry| entry.position).collect()
-}
-
-/// Returns the first place after an entry.
-fn resume(index: Index, direction: Direction, last: &Entry) -> (Key, i64) {
-    let step = match direction {
-        Direction::Ascending => 1,
-        Direction::Descending => -1,
-    };
-    match (&last.key, index) {
-        (Key::Id(id), Index::Ids) => {
-            let id = u128::from_be_bytes(*id).saturating_add_signed(step.into());
-            (Key::Id(id.to_be_bytes()), 0)
-        }
-        (key, _) => (key.clone(), last.position.saturating_add(step)),
-    }
 }
 
 /// Returns the first place after a chunk of entries. Of IDs, leaves out those of the last instant
