@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use certgate_model::ZoneId;
-use certgate_testkit::Loopback;
+use certgate_testkit::{Loopback, SearchLimits, TestApp};
 use serde_json::{Value, json};
 
 use crate::arguments::Format;
@@ -273,6 +273,12 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     })
 }
 
+/// A few matches are more than pages reach.
+const SEARCH_LIMITS: SearchLimits = SearchLimits {
+    matches: 20,
+    ..SearchLimits::DEFAULT
+};
+
 /// A real certgate behind a relay.
 pub struct Server {
     pub certgate: Arc<Loopback>,
@@ -287,7 +293,8 @@ impl Server {
 
     /// A certgate behind a relay that treats requests in these ways.
     pub fn faulty(fate: impl Fn(&Seen, &Loopback) -> Fate + Send + Sync + 'static) -> Self {
-        let certgate = Arc::new(Loopback::start());
+        let certgate = TestApp::with_search_limits(SEARCH_LIMITS);
+        let certgate = Arc::new(Loopback::serving(certgate));
         let relay = Relay::start(certgate.address(), certgate.app.token.clone(), {
             let certgate = certgate.clone();
             move |seen| fate(seen, &certgate)

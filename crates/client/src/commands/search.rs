@@ -1,16 +1,11 @@
 //! The search of certificates by the conditions of the command line, in zones of any size.
 //!
-//! A filtered list of the API ends after 10,000 matches. A search with more of them is divided into
-//! windows of time. Only certificates that were issued in the same minute cannot be divided: they
-//! are searched in the list without filters, which has no end.
-
-mod scan;
+//! The pages of a filtered list of the API end after 10,000 matches. A search with more of them is
+//! a walk: each answer says where the next one continues.
 
 use std::collections::HashSet;
 
-use certgate_model::{
-    AuthorityId, FoldedName, NameMatch, Status, TimeRange, Timestamp, ZoneId, read_hex,
-};
+use certgate_model::{AuthorityId, FoldedName, NameMatch, TimeRange, Timestamp, ZoneId, read_hex};
 use certgate_wire::{Id, StatusName, Time};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -24,14 +19,6 @@ use crate::session::{Session, encoded};
 
 /// The certificates in one request: the most that the API returns, few in tests.
 pub const PAGE_MAX: u64 = if cfg!(test) { 8 } else { 1000 };
-
-/// The matches of a search up to which the API counts and has pages where it has no counters; few
-/// in tests.
-const EXACT_MAX: u64 = if cfg!(test) {
-    20
-} else {
-    certgate_model::MATCHES_MAX
-};
 
 /// The times that a search is repeated if certificates change meanwhile.
 const TRIES: u32 = 4;
@@ -64,6 +51,8 @@ struct Info {
 pub struct Page {
     answer: Answer,
     info: Info,
+    /// True if it begins where an earlier answer ended.
+    is_part: bool,
     /// The certificates, byte for byte.
     items: Vec<Box<RawValue>>,
     pub certificates: Vec<Certificate>,
@@ -93,15 +82,6 @@ impl Page {
     /// The certificates, byte for byte.
     pub fn items(&self) -> &[Box<RawValue>] {
         &self.items
-    }
-
-    /// Keeps the certificates that `is_kept` selects.
-    fn retain(&mut self, is_kept: impl Fn(&Certificate) -> bool) {
-        let kept: Vec<_> = self.certificates.iter().map(is_kept).collect();
-        let mut each = kept.iter();
-        self.items.retain(|_| each.next() == Some(&true));
-        let mut each = kept.iter();
-        self.certificates.retain(|_| each.next() == Some(&true));
     }
 }
 
@@ -271,17 +251,10 @@ impl Search {
         self.and("common_name", name.to_owned())
     }
 
-    /// Returns true if a status is the only condition. The API counts such lists exactly.
-    pub fn is_status_only(&self) -> bool {
-        self.parameters.is_empty() && self.is_counted()
-    }
-
-    /// Returns true if a status and `replaced` are the only conditions, for which the API has
-    /// counters.
-    fn is_counted(&self) -> bool {
-        let times = [self.issued_on, self.expires_on, self.revoked_on];
-        let mut names = self.parameters.iter().map(|(name, _)| *name);
-        names.all(|name| name == "replaced") && times.iter().all(|range| range.is_unlimited())
+    /// Returns true if a date is a condition: then the list is in the order of the date.
+    fn has_dates(&self) -> bool {
+        let ranges = [self.issued_on, self.expires_on, self.revoked_on];
+        ranges.iter().any(|range| !range.is_unlimited())
     }
 
     /// Every condition, as parameters of the API.
@@ -327,7 +300,44 @@ impl Search {
         number: u64,
         size: u64,
     ) -> Result<Page, Failure> {
-        let answer = self.answer(session, zone, number, size)?;
+        let place = (format!("&page={number}"), false);
+        let page = self.read(session, zone, size, place)?;
+        // A server of an earlier version ends a list here.
+        let is_end = page.info.next.is_none() && !page.is_part && number == 1;
+        match page.answer.is_not_counted && is_end {
+            true => Err(Failure::failed(format!(
+                "more certificates match than the {} that the server lists",
+                page.total()
+            ))
+            .hint("use a server of this client's version, or add a condition")),
+            false => Ok(page),
+        }
+    }
+
+    /// Reads the part of a walk that begins at a place.
+    fn part(&self, session: &Session, zone: &ZoneId, next: &str) -> Result<Page, Failure> {
+        self.read(session, zone, PAGE_MAX, continuing(next))
+    }
+
+    /// Reads the certificates from a place on. Continues a search that found nothing yet until it
+    /// finds something or ends.
+    fn read(
+        &self,
+        session: &Session,
+        zone: &ZoneId,
+        size: u64,
+        (mut place, mut is_part): (String, bool),
+    ) -> Result<Page, Failure> {
+        let path = self.path(zone, size);
+        let answer = loop {
+            match session.api.get(&format!("{path}{place}")) {
+                Err(Refusal::Refused {
+                    continuation: Some(next),
+                    ..
+                }) => (place, is_part) = continuing(&next),
+                outcome => break outcome?,
+            }
+        };
         let info: Info = answer.info()?;
         let items: Vec<Box<RawValue>> = answer.parse()?;
         let certificates = items.iter().map(|item| parsed(item));
@@ -342,30 +352,10 @@ impl Search {
         Ok(Page {
             answer,
             info,
+            is_part,
             items,
             certificates,
         })
-    }
-
-    /// Continues a search that found nothing yet until it finds something or ends.
-    fn answer(
-        &self,
-        session: &Session,
-        zone: &ZoneId,
-        number: u64,
-        size: u64,
-    ) -> Result<Answer, Failure> {
-        let path = self.path(zone, size);
-        let mut place = format!("&page={number}");
-        loop {
-            match session.api.get(&format!("{path}{place}")) {
-                Err(Refusal::Refused {
-                    continuation: Some(next),
-                    ..
-                }) => place = format!("&continue={}", encoded(&next)),
-                outcome => return Ok(outcome?),
-            }
-        }
     }
 
     /// Compares the conditions that a certificate shows.
@@ -387,47 +377,46 @@ impl Search {
             && self.expires_on.contains(found.expires_on.0)
     }
 
-    fn is_exact(&self, page: &Page) -> bool {
-        let total = page.info.total_count;
-        // A server that does not count replaced certificates yet says this very number.
-        let is_known = total < EXACT_MAX || (self.is_counted() && total != EXACT_MAX);
-        self.is_status_only() || (page.info.next.is_none() && is_known)
+    /// Reads the first page of all matches, in the order in which the server reads them fastest: a
+    /// name usually selects fewer certificates than a date.
+    fn first(&self, session: &Session, zone: &ZoneId, size: u64) -> Result<(Self, Page), Failure> {
+        let first = self.page(session, zone, 1, size)?;
+        let has_name = matches!(
+            self.name,
+            Some(NameMatch::Equal(_) | NameMatch::StartsWith(_))
+        );
+        if first.info.next.is_none() || !has_name || !self.has_dates() || !self.order.is_empty() {
+            return Ok((self.clone(), first));
+        }
+        let by_name = Self {
+            order: vec![("order", "common_name".to_owned())],
+            ..self.clone()
+        };
+        let first = by_name.page(session, zone, 1, size)?;
+        Ok((by_name, first))
     }
 
     /// Counts all matches exactly.
     pub fn count(&self, session: &Session, zone: &ZoneId) -> Result<u64, Failure> {
         let first = self.page(session, zone, 1, 1)?;
-        if self.is_exact(&first) {
-            return Ok(first.total());
+        match first.info.next {
+            None => Ok(first.total()),
+            Some(_) => self.every(session, zone, |_, _| Ok(())),
         }
-        let mut total = 0;
-        let crowded = self.each_window(session, zone, 1, |_, first| {
-            total += first.total();
-            Ok(())
-        })?;
-        total += scan::every(session, zone, &crowded, &mut |_, _| Ok(()))?;
-        Ok(total)
     }
 
-    /// Calls `each` for every page of all matches: one list, or in the order of the IDs if there
-    /// are more matches than a list has. Returns the number of certificates.
+    /// Calls `each` for every page of all matches. Returns the number of certificates.
     pub fn every(
         &self,
         session: &Session,
         zone: &ZoneId,
         mut each: impl FnMut(&Page, &HashSet<Id>) -> Result<(), Failure>,
     ) -> Result<u64, Failure> {
-        let first = self.page(session, zone, 1, PAGE_MAX)?;
-        if self.is_exact(&first) {
-            return self.every_page(session, zone, first, &mut each);
+        let (search, first) = self.first(session, zone, PAGE_MAX)?;
+        match first.info.next {
+            None => search.every_page(session, zone, first, &mut each),
+            Some(_) => search.every_part(session, zone, first, &mut each),
         }
-        let mut total = 0;
-        let crowded = self.each_window(session, zone, PAGE_MAX, |window, first| {
-            total += window.every_page(session, zone, first, &mut each)?;
-            Ok(())
-        })?;
-        total += scan::every(session, zone, &crowded, &mut each)?;
-        Ok(total)
     }
 
     /// Calls `each` for each page of a list. A certificate that is issued meanwhile pushes an older
@@ -458,87 +447,40 @@ impl Search {
         Ok(total)
     }
 
-    /// Divides the matches into windows of time that a list can have, and calls `each` with the
-    /// search and the first page (of `size`) of each window that is not empty. Returns the searches
-    /// of windows that have more matches and cannot be divided.
-    fn each_window(
+    /// Calls `each` for each part of a walk. It finds every certificate that matches all the time,
+    /// because others that change move none to a part that was read.
+    fn every_part(
         &self,
         session: &Session,
         zone: &ZoneId,
-        size: u64,
-        mut each: impl FnMut(&Self, Page) -> Result<(), Failure>,
-    ) -> Result<Vec<Self>, Failure> {
-        if !self.order.is_empty() {
-            return Err(Failure::failed(format!(
-                "more than {EXACT_MAX} certificates match, too many for an order"
-            ))
-            .hint("add a condition, or leave --sort, --asc and --desc out"));
-        }
-        let axis = self.axis();
-        let mut windows = vec![Window::ALL];
-        let mut crowded = Vec::new();
-        while let Some(window) = windows.pop() {
-            let search = self.within(axis, window);
-            let first = search.page(session, zone, 1, size)?;
-            if search.is_exact(&first) {
-                if !first.certificates.is_empty() {
-                    each(&search, first)?;
-                }
-                continue;
-            }
-            match (window.halves(axis), axis) {
-                (Some([older, newer]), _) => windows.extend([newer, older]),
-                (None, Axis::Issued) => crowded.push(search),
-                (None, Axis::Revoked) => {
-                    return Err(Failure::failed(format!(
-                        "more than {EXACT_MAX} certificates were revoked in the same microsecond"
-                    ))
-                    .hint("add a condition on the name"));
-                }
-            }
-        }
-        Ok(crowded)
-    }
-
-    /// The time by which to divide the matches.
-    fn axis(&self) -> Axis {
-        match self.statuses {
-            Statuses::One(Status::Revoked | Status::PendingRevocation) => Axis::Revoked,
-            _ if !self.revoked_on.is_unlimited() => Axis::Revoked,
-            _ => Axis::Issued,
+        first: Page,
+        each: &mut impl FnMut(&Page, &HashSet<Id>) -> Result<(), Failure>,
+    ) -> Result<u64, Failure> {
+        let (mut part, mut total) = (first, 0);
+        loop {
+            total += part.certificates.len() as u64;
+            each(&part, &HashSet::new())?;
+            let Some(next) = &part.info.next else {
+                return Ok(total);
+            };
+            part = self.part(session, zone, next)?;
         }
     }
 
-    /// The same conditions in a window of time.
-    fn within(&self, axis: Axis, window: Window) -> Self {
-        let mut search = self.clone();
-        let range = match axis {
-            Axis::Issued => &mut search.issued_on,
-            Axis::Revoked => &mut search.revoked_on,
-        };
-        if window.from > Window::ALL.from {
-            let after = before_by_a_microsecond(window.from);
-            range.after = range.after.max(Some(after));
-        }
-        if window.to < Window::ALL.to {
-            let earlier = range.before.map_or(window.to, |to| to.min(window.to));
-            range.before = Some(earlier);
-        }
-        search
-    }
-
-    /// Collects all matches. Certificates may change meanwhile: it repeats the search
-    /// until a count of all matches agrees with the collection.
+    /// Collects all matches. While pages are read, certificates may change and move others: then it
+    /// repeats the search until a count of all matches agrees with the collection.
     pub fn collect(&self, session: &Session, zone: &ZoneId) -> Result<Vec<Match>, Failure> {
         for _ in 0..TRIES {
             let mut found: Vec<Match> = Vec::new();
             let mut ids = HashSet::new();
+            let mut is_walk = false;
             self.every(session, zone, |page, _| {
+                is_walk |= page.info.next.is_some();
                 let new = page.certificates.iter().filter(|one| ids.insert(one.id));
                 found.extend(new.map(Match::from));
                 Ok(())
             })?;
-            if self.count(session, zone)? == found.len() as u64 {
+            if is_walk || self.count(session, zone)? == found.len() as u64 {
                 found.sort_by_key(|found| found.id);
                 return Ok(found);
             }
@@ -548,6 +490,11 @@ impl Search {
                 .hint("run the command again later, or add a condition such as --issued-before"),
         )
     }
+}
+
+/// The parameter of a request for a part.
+fn continuing(next: &str) -> (String, bool) {
+    (format!("&continue={}", encoded(next)), true)
 }
 
 fn before_by_a_microsecond(instant: Timestamp) -> Timestamp {
@@ -566,48 +513,6 @@ pub fn fingerprint_of(text: &str) -> Result<String, Failure> {
             "{text:?} is not the SHA-256 of a certificate: it has 64 hexadecimal digits"
         ))
         .hint("`openssl x509 -in FILE -noout -fingerprint -sha256` prints it")),
-    }
-}
-
-/// The time by which matches are divided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Axis {
-    /// `notBefore`, a whole minute.
-    Issued,
-    /// The time of the revocation, which only revoked certificates have.
-    Revoked,
-}
-
-impl Axis {
-    /// Rounds down to the precision of the time.
-    fn cut(self, instant: Timestamp) -> Timestamp {
-        match self {
-            Self::Issued => instant.cut_to_minute(),
-            Self::Revoked => instant,
-        }
-    }
-}
-
-/// A window of time, without its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Window {
-    from: Timestamp,
-    to: Timestamp,
-}
-
-impl Window {
-    const ALL: Self = Self {
-        from: Timestamp::EARLIEST,
-        to: Timestamp::LATEST,
-    };
-
-    /// Divides the window; [`None`] if it is as short as the times are precise.
-    fn halves(self, axis: Axis) -> Option<[Self; 2]> {
-        let Self { from, to } = self;
-        let half = from.until(to).microseconds() / 2;
-        let middle = axis.cut(from.plus_microseconds(half));
-        let halves = [Self { from, to: middle }, Self { from: middle, to }];
-        (from < middle && middle < to).then_some(halves)
     }
 }
 
@@ -647,25 +552,6 @@ mod tests {
         }
         for bad in ["*top", "a*b", "*a*b*"] {
             assert!(parameters(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn windows_are_divided_down_to_the_precision_of_their_times() {
-        for (axis, precision) in [(Axis::Issued, 60_000_000), (Axis::Revoked, 1)] {
-            // The instant that each division must keep.
-            let instant = Timestamp::from_unix(1_786_702_500);
-            let mut window = Window::ALL;
-            let mut divisions = 0;
-            while let Some(halves) = window.halves(axis) {
-                assert_eq!((halves[0].from, halves[1].to), (window.from, window.to));
-                assert_eq!(halves[0].to, halves[1].from);
-                let holds = |half: &Window| (half.from..half.to).contains(&instant);
-                window = halves.into_iter().find(holds).unwrap();
-                divisions += 1;
-            }
-            assert_eq!(window.from.until(window.to).microseconds(), precision);
-            assert!(divisions < 64, "{divisions}");
         }
     }
 

@@ -28,6 +28,9 @@ const CODE_IN_DOUBT: u32 = 10504;
 /// The API's code for the revocation of a certificate that was revoked before.
 const CODE_REVOKED_BEFORE: u32 = 1407;
 
+/// The API's code for a list with more matches than `total_count` says.
+const CODE_NOT_COUNTED: u32 = 1530;
+
 /// The API's code for a path whose zone or account does not exist.
 const CODE_NO_ROUTE: u32 = 7003;
 
@@ -43,6 +46,8 @@ pub struct Answer {
     info: Option<Box<RawValue>>,
     /// The messages beside the result.
     pub messages: Vec<String>,
+    /// Set if more match than `total_count` says.
+    pub is_not_counted: bool,
     /// Set if the certificate was revoked before, so that the request changed nothing.
     pub is_unchanged: bool,
     /// Set if the server may have executed an earlier attempt of the same request.
@@ -163,12 +168,13 @@ impl Reader<'_> {
             && let Some(result) = envelope.result
         {
             let messages = envelope.messages.iter();
-            let revoked_before = |message: &Message<'_>| message.code == CODE_REVOKED_BEFORE;
+            let has = |code| envelope.messages.iter().any(|message| message.code == code);
             return Ok(Answer {
                 result,
                 info: envelope.result_info,
                 messages: messages.map(|item| printable(&item.message)).collect(),
-                is_unchanged: envelope.messages.iter().any(revoked_before),
+                is_not_counted: has(CODE_NOT_COUNTED),
+                is_unchanged: has(CODE_REVOKED_BEFORE),
                 is_repeated: may_be_done,
             });
         }

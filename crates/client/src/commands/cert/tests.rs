@@ -307,7 +307,9 @@ fn more_matches_than_a_filtered_list_has_are_counted_and_listed() {
     };
     let refused = listed(&server, sorted).unwrap_err();
     assert!(
-        refused.to_string().contains("too many for an order"),
+        refused
+            .to_string()
+            .contains("too many for order=expires_on"),
         "{refused}"
     );
 }

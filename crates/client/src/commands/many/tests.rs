@@ -144,6 +144,63 @@ fn matching_certificates_are_revoked_and_the_record_undoes_exactly_that() {
     assert!(others.iter().all(|id| !place.revoked().contains(id)));
 }
 
+#[test]
+fn more_than_pages_reach_are_found_although_others_change_meanwhile() {
+    let is_first = std::sync::atomic::AtomicBool::new(true);
+    let server = Server::faulty(move |seen, certgate| {
+        if seen.query.contains("continue=") && is_first.swap(false, Ordering::Relaxed) {
+            // One that was read, and one that was not.
+            for name in ["laptop-0000", "laptop-0029"] {
+                let list = "/zones/{zone}/client_certificates";
+                let found = format!("{list}?common_name={name}");
+                let found = certgate.wait(certgate.app.get(&found)).result();
+                let path = format!("{list}/{}", text(&found[0]["id"]));
+                certgate.wait(certgate.app.delete(&path)).result();
+            }
+            certgate.issue("phone");
+        }
+        Fate::Pass
+    });
+    let place = Place::new(server);
+    let wanted = (0..30).map(|number| place.server.issue(&format!("laptop-{number:04}")));
+    let wanted = sorted(wanted.collect());
+    let arguments = place.matching("laptop-*", 29, "r");
+    let (outcome, captured) = place.run(REVOKE, &arguments, Format::Json);
+    outcome.unwrap();
+    let summary = captured.json();
+    let counts = ["count", "changed", "unchanged"].map(|name| &summary[name]);
+    assert_eq!(counts, [&json!(29), &json!(28), &json!(1)]);
+    assert_eq!(place.revoked(), wanted);
+}
+
+#[test]
+fn a_server_that_ends_the_list_is_not_taken_for_a_whole_list() {
+    let relay = crate::testing::Relay::alone(|_| {
+        Reply::Json(
+            200,
+            json!({
+                "success": true, "errors": [], "result": [],
+                "messages": [{ "code": 1530, "message": "More match", "type": null }],
+                "result_info": { "total_count": 10_000, "total_pages": 10 },
+            }),
+        )
+    });
+    let captured = Captured::new(Format::Table);
+    let arguments = ChangeArgs {
+        matching: Some("laptop-*".to_owned()),
+        dry_run: true,
+        ..ChangeArgs::default()
+    };
+    let zone = "0123456789abcdef0123456789abcdef".parse().unwrap();
+    let session = relay.session();
+    let outcome = change(&session, &zone, &arguments, REVOKE, &mut captured.screen());
+    let refused = outcome.unwrap_err().to_string();
+    assert!(
+        refused.contains("more certificates match than the 10000"),
+        "{refused}"
+    );
+}
+
 fn named(ids: &[String]) -> ChangeArgs {
     ChangeArgs {
         names: ids.to_vec(),
