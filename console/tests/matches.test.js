@@ -25,7 +25,8 @@ function certificate(number, minute, other) {
 }
 
 /**
- * A list with the limits of the API: pages of 8, and filtered lists of 20 matches. Newest first.
+ * A list with the limits of the API: pages of 8, which reach 20 matches of filtered lists. Newest
+ * first.
  *
  * @param {() => any[]} all
  */
@@ -34,12 +35,15 @@ function lists(all) {
   /** @type {import('../js/certificates/matches.js').List} */
   const list = async (parameters) => {
     requests += 1;
-    const { status, offset = '0', limit, ...filters } = parameters;
+    const { status, offset = '0', limit, continue: last, ...filters } = parameters;
     const before = Date.parse(filters['issued_on.before'] ?? '9999-01-01');
     const after = Date.parse(filters['issued_on.after'] ?? '1900-01-01');
     const begins = filters['common_name.startswith']?.toLowerCase() ?? '';
-    const matching = all().filter(
-      (one) =>
+    const certificates = all();
+    const place = certificates.findIndex(({ id }) => id === last);
+    const matching = certificates.filter(
+      (one, index) =>
+        index > place &&
         (status === 'all' || one.status === status) &&
         after < Date.parse(one.issued_on) &&
         Date.parse(one.issued_on) < before &&
@@ -50,9 +54,12 @@ function lists(all) {
     const isFiltered = Object.keys(filters).length > 0;
     const first = Number(offset);
     assert.ok(!isFiltered || first < limits.matches, 'the page is beyond the matches');
+    const items = matching.slice(first, first + Number(limit));
+    const isWalk = last !== undefined || (isFiltered && matching.length > limits.matches);
     return {
-      items: matching.slice(first, first + Number(limit)),
+      items,
       total: isFiltered ? Math.min(matching.length, limits.matches) : matching.length,
+      ...(isWalk && items.length < matching.length ? { next: items.at(-1).id } : {}),
     };
   };
   return { list, requests: () => requests };
@@ -78,7 +85,7 @@ test('a list by status has no end', async () => {
   assert.deepEqual(await ids(lists(() => all).list, { status: 'active' }), numbers(100));
 });
 
-test('more matches than a list has are divided by time', async () => {
+test('more matches than pages reach are walked', async () => {
   const all = numbers(100).map((number) => certificate(number, -number * 7));
   const conditions = { status: 'active', 'common_name.startswith': 'device-' };
   assert.deepEqual(await ids(lists(() => all).list, conditions), numbers(100));
@@ -95,7 +102,7 @@ test('an adopted certificate is found among its neighbours of another time', asy
   assert.deepEqual(found, [...numbers(60), 99, ...later.map((_, number) => number + 100)]);
 });
 
-test('matches of one minute are found in the list without filters', async () => {
+test('matches of one minute are found among others', async () => {
   const others = [certificate(200, 1), certificate(201, -1), certificate(202, 0)];
   others[2].common_name = 'other';
   const revoked = certificate(203, 0, { status: 'revoked' });
@@ -134,6 +141,38 @@ test('a certificate that leaves or enters the list while it is read makes no gap
   // 8 left before it was read.
   const expected = numbers(60).filter((number) => number !== 8);
   assert.deepEqual(await ids(list, { status: 'active' }), expected);
+});
+
+test('a certificate that leaves a walk makes no gap', async () => {
+  const all = numbers(60).map((number) => certificate(number, -number));
+  const { list, requests } = lists(() => {
+    // Those of the first page leave, and one that was not read yet.
+    if (requests() === 2) {
+      [...numbers(8), 30].forEach((number) => (all[number].status = 'revoked'));
+      all.unshift(certificate(60, 1));
+    }
+    return all;
+  });
+  const conditions = { status: 'active', 'common_name.startswith': 'device-' };
+  const expected = numbers(60).filter((number) => number !== 30);
+  assert.deepEqual(await ids(list, conditions), expected);
+});
+
+test('a name with dates is read in the order of names', async () => {
+  /** @type {(string | undefined)[]} */
+  const orders = [];
+  const { list } = lists(() => numbers(60).map((number) => certificate(number, 0)));
+  const conditions = {
+    status: 'active',
+    'common_name.startswith': 'device-',
+    'issued_on.after': '2026-01-01',
+  };
+  const ordered = (/** @type {Record<string, string>} */ { order, ...parameters }) => {
+    orders.push(order);
+    return list(parameters);
+  };
+  assert.deepEqual(await ids(ordered, conditions), numbers(60));
+  assert.deepEqual([orders[0], ...new Set(orders.slice(1))], [undefined, 'common_name']);
 });
 
 test('a list that always changes is an error, not a part of it', async () => {

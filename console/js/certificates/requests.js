@@ -1,6 +1,7 @@
 /** The requests about client certificates. */
 
 import { ApiError } from '../api.js';
+import { MATCHES_MAX } from './filters.js';
 
 /** The search found nothing within the server's limit of work, and says where to continue. */
 const NOTHING_YET = 1531;
@@ -55,7 +56,11 @@ export async function readList(api, zone, parameters, { onContinue, ...options }
   for (;;) {
     try {
       const { result, result_info: info, messages } = await api.get(listPath(zone), asked, options);
-      return { items: result, info, isCapped: messages.some(({ code }) => code === NOT_COUNTED) };
+      const isCapped = messages.some(({ code }) => code === NOT_COUNTED);
+      const { continue: _, ...ofPages } = info;
+      // Such a list has pages, and nothing to continue.
+      const hasPages = asked['continue'] === undefined && info.total_count >= MATCHES_MAX;
+      return { items: result, info: hasPages ? ofPages : info, isCapped };
     } catch (error) {
       const next =
         error instanceof ApiError && error.code === NOTHING_YET ? continueOf(error) : null;
