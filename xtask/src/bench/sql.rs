@@ -5,7 +5,12 @@
 //! has one zone, so that the statements need no condition on it. Each has the index that suits it
 //! best.
 
+use std::collections::HashSet;
+use std::pin::pin;
+
+use anyhow::Context;
 use certgate_model::Status;
+use futures_util::TryStreamExt;
 use rusqlite::OpenFlags;
 use tokio::task::JoinHandle;
 
@@ -113,6 +118,62 @@ impl Sql {
             Self::Sqlite(connection) => sqlite_page(connection, status, size, offset),
             Self::Postgres(prepared) => postgres_page(prepared, status, size, offset).await,
         }
+    }
+
+    /// Returns the positions of the certificates whose name begins with an ASCII text, without an
+    /// index.
+    pub async fn named(&self, begin: &str) -> anyhow::Result<HashSet<i64>> {
+        let pattern = format!("{}%", begin.to_lowercase());
+        let mut found = HashSet::new();
+        match self {
+            Self::Sqlite(connection) => {
+                let select = "SELECT position FROM certificates WHERE lower(common_name) LIKE ?1";
+                let mut select = connection.prepare(select)?;
+                let mut rows = select.query((pattern,))?;
+                while let Some(row) = rows.next()? {
+                    found.insert(row.get(0)?);
+                }
+            }
+            Self::Postgres(prepared) => {
+                let select = "SELECT position FROM certificates \
+                              WHERE lower(common_name) || '' LIKE $1";
+                let rows = prepared.client.query_raw(select, [pattern]).await?;
+                let mut rows = pin!(rows);
+                while let Some(row) = rows.try_next().await? {
+                    found.insert(row.try_get(0)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the status of every certificate, by position.
+    pub async fn statuses(&self) -> anyhow::Result<Vec<(i64, Status)>> {
+        let select = "SELECT position, status FROM statuses ORDER BY position";
+        let read = |position, code: i64| {
+            let status = u8::try_from(code).ok().and_then(Status::from_code);
+            anyhow::Ok((position, status.context("an unknown status")?))
+        };
+        let mut all = Vec::new();
+        match self {
+            Self::Sqlite(connection) => {
+                let mut select = connection.prepare(select)?;
+                let mut rows = select.query(())?;
+                while let Some(row) = rows.next()? {
+                    all.push(read(row.get(0)?, row.get(1)?)?);
+                }
+            }
+            Self::Postgres(prepared) => {
+                let none: [i64; 0] = [];
+                let rows = prepared.client.query_raw(select, none).await?;
+                let mut rows = pin!(rows);
+                while let Some(row) = rows.try_next().await? {
+                    let code: i16 = row.try_get(1)?;
+                    all.push(read(row.try_get(0)?, code.into())?);
+                }
+            }
+        }
+        Ok(all)
     }
 
     /// Returns the bytes of each table of PostgreSQL with its indexes, or of the SQLite file.
