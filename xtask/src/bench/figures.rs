@@ -112,7 +112,7 @@ impl Measure {
             Self::Summary => ("summary of the zone", Seconds, ""),
             Self::Contains => ("a rare word inside of all names", Seconds, ""),
             Self::BesideContains => ("99 % of requests and a rare word", Seconds, "alone"),
-            Self::BulkRevoke => ("bulk revocation, 32 requests at a time", PerSecond, ""),
+            Self::BulkRevoke => ("bulk revocation, 64 requests at a time", PerSecond, ""),
             Self::Crypto => ("bare P-256 verify + sign, all processors", PerSecond, ""),
             Self::Issue => ("issue, durable", PerSecond, "bare P-256"),
             Self::Record => ("record only, commits shared", PerSecond, "one client"),

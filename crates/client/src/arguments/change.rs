@@ -15,7 +15,7 @@ pub const JOBS_MAX: i64 = 64;
 
 /// The requests of a bulk change at once. The server commits them together, so that more of them
 /// cost no more writes to its disk.
-const CHANGE_JOBS_DEFAULT: u16 = 32;
+const CHANGE_JOBS_DEFAULT: u16 = 64;
 
 /// The certificates that `certgate cert revoke` and `certgate cert restore` change.
 #[derive(Debug, Default, Args)]
