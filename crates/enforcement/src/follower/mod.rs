@@ -9,6 +9,7 @@ mod address;
 mod api;
 mod disk;
 mod feed;
+mod pace;
 mod progress;
 mod snapshot;
 mod trust;
@@ -35,6 +36,7 @@ use self::api::Api;
 pub(crate) use self::api::PublicFiles;
 pub use self::api::{ApiError, TokenSource};
 use self::disk::Disk;
+use self::pace::Pace;
 pub use self::progress::Applied;
 use self::progress::Progress;
 pub use self::trust::{TrustError, client_config as trusting};
@@ -43,9 +45,6 @@ use crate::view::View;
 
 /// The server sends a line every 10 s. A stream without one for longer is dead.
 const STREAM_SILENCE: Duration = Duration::from_secs(15);
-
-/// The least time between two acknowledgements: 10 per second at most, whatever the changes do.
-const ACKNOWLEDGEMENT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest time between two acknowledgements without a change.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(5);
@@ -357,12 +356,15 @@ impl<E: Enforce> Follower<E> {
             "changes are acknowledged again",
         );
         let mut stale_after = self.view.stale_after();
+        let mut pace = Pace::default();
         loop {
             let heartbeat = self.heartbeat(*stale_after.borrow_and_update());
+            let begun = BootInstant::now();
             let pause = match self.acknowledge_now().await {
                 Ok(true) => {
                     trouble.end();
-                    wait(ACKNOWLEDGEMENT_PAUSE).await;
+                    let next = pace.sent(begun);
+                    wait(next.since(BootInstant::now())).await;
                     heartbeat
                 }
                 // The feed is interrupted, or nothing is enforced yet: an event ends the wait.
@@ -382,7 +384,7 @@ impl<E: Enforce> Follower<E> {
                     }
                     let pause = trouble.begin(&error, error.is_permanent(), &*self.random);
                     // A change ends the next wait, but not this one.
-                    wait(ACKNOWLEDGEMENT_PAUSE).await;
+                    wait(pace::INTERVAL).await;
                     pause
                 }
             };
@@ -511,7 +513,7 @@ impl<E: Enforce> Follower<E> {
 
     fn heartbeat(&self, stale_after: Duration) -> Duration {
         let lease = Duration::from_secs(u64::from(self.settings.lease_seconds));
-        let shortest = ACKNOWLEDGEMENT_PAUSE * 2;
+        let shortest = pace::INTERVAL * 2;
         (lease / 12)
             .min(stale_after / 4)
             .min(HEARTBEAT_MAX)
