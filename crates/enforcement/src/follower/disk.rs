@@ -8,6 +8,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{Context, SHA256};
 use certgate_model::{AccountId, AuthorityId, Timestamp};
 use certgate_pki::sha256;
 use certgate_wire::EnforcementView;
@@ -181,22 +182,24 @@ impl Disk {
             view: view.clone(),
         };
         let head = serde_json::to_vec(&head)?;
-        let mut octets = Vec::with_capacity(head.len() + revoked.len() * 20 + 1024);
-        octets.extend_from_slice(MAGIC);
-        octets.extend_from_slice(&(head.len() as u64).to_be_bytes());
-        octets.extend_from_slice(&head);
-        for (id, serials) in revoked.authorities() {
-            octets.extend_from_slice(id.as_bytes());
-            octets.extend_from_slice(&(serials.len() as u64).to_be_bytes());
-            octets.extend(serials.iter().flatten());
-        }
-        let sum = sha256(&octets);
-        octets.extend_from_slice(&sum);
-
         let mut file = tempfile::Builder::new()
             .prefix(".partial-")
             .tempfile_in(&self.directory)?;
-        file.write_all(&octets)?;
+        // Written piece by piece: a copy of everything in memory would double what the view takes.
+        let mut out = BufWriter::new(Summed::new(&mut file));
+        out.write_all(MAGIC)?;
+        out.write_all(&(head.len() as u64).to_be_bytes())?;
+        out.write_all(&head)?;
+        for (id, serials) in revoked.authorities() {
+            out.write_all(id.as_bytes())?;
+            out.write_all(&(serials.len() as u64).to_be_bytes())?;
+            for serial in serials.iter() {
+                out.write_all(serial)?;
+            }
+        }
+        let summed = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let sum = summed.sum();
+        file.write_all(&sum)?;
         file.as_file().sync_all()?;
         file.persist(self.directory.join(SNAPSHOT))
             .map_err(|error| error.error)?;
@@ -266,6 +269,38 @@ impl Disk {
             self.records += 1;
         }
         out.flush()
+    }
+}
+
+/// A writer that knows the SHA-256 of everything that was written.
+struct Summed<W> {
+    out: W,
+    digest: Context,
+}
+
+impl<W: Write> Summed<W> {
+    fn new(out: W) -> Self {
+        Self {
+            out,
+            digest: Context::new(&SHA256),
+        }
+    }
+
+    fn sum(self) -> [u8; 32] {
+        let digest = self.digest.finish();
+        digest.as_ref().try_into().expect("SHA-256 has 32 octets")
+    }
+}
+
+impl<W: Write> Write for Summed<W> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(octets)?;
+        self.digest.update(&octets[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 
