@@ -35,8 +35,15 @@ const OF_PROXIES: [&str; 10] = [
 /// Returns true for a header that carries a certificate or a verdict on it. Programs behind CGI
 /// read `_` and `-` as the same (RFC 3875 §4.1.18), so both count.
 pub fn carries_identity(name: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace('_', "-");
-    name.starts_with(CLOUDFLARE_PREFIX) || OF_PROXIES.contains(&name.as_str())
+    let is_usual = |octet: u8| !octet.is_ascii_uppercase() && octet != b'_';
+    match name.bytes().all(is_usual) {
+        true => is_name_of_identity(name),
+        false => is_name_of_identity(&name.to_ascii_lowercase().replace('_', "-")),
+    }
+}
+
+fn is_name_of_identity(name: &str) -> bool {
+    name.starts_with(CLOUDFLARE_PREFIX) || OF_PROXIES.contains(&name)
 }
 
 /// Removes every header that carries a certificate, also from trailers, and their names from
@@ -84,6 +91,7 @@ pub fn set(headers: &mut HeaderMap, judged: &Judged) {
         write(&mut written, judged);
         written
     });
+    headers.reserve(written.len());
     for (name, value) in written {
         headers.insert(name.clone(), value.clone());
     }

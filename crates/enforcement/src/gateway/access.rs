@@ -11,7 +11,7 @@ use super::body::Ends;
 use super::limits::number;
 use super::session::Session;
 use super::table::{CutReason, Unread};
-use super::upstream::Reusable;
+use super::upstream::{Reusable, Upstream};
 use crate::{Judged, Verdict};
 
 /// The target of access-log lines. The limit of repeated lines does not hold for it.
@@ -22,7 +22,8 @@ pub struct Exchange {
     session: Arc<Session>,
     begin: Instant,
     method: Method,
-    path: String,
+    /// The path, if the request is logged.
+    path: Option<String>,
     /// The status of the answer. [`None`] if the client has canceled the request.
     pub status: Option<StatusCode>,
     /// The verdict.
@@ -31,7 +32,7 @@ pub struct Exchange {
     pub reason: Option<&'static str>,
     /// The connection to the upstream, for the next request.
     pub reusable: Option<Reusable>,
-    upstream: Option<String>,
+    upstream: Option<Arc<Upstream>>,
     is_complete: bool,
 }
 
@@ -43,7 +44,7 @@ impl Exchange {
             session: session.clone(),
             begin: Instant::now(),
             method,
-            path: path.to_owned(),
+            path: session.has_access_log().then(|| path.to_owned()),
             status: None,
             judged: None,
             reason: None,
@@ -55,7 +56,7 @@ impl Exchange {
 
     /// Records the upstream that answered.
     pub fn answered_by(&mut self, reusable: Reusable) {
-        self.upstream = Some(reusable.address().to_owned());
+        self.upstream = Some(reusable.upstream().clone());
         self.reusable = Some(reusable);
     }
 
@@ -63,15 +64,6 @@ impl Exchange {
     pub fn becomes_stream(&mut self) {
         self.reusable = None;
         self.is_complete = true;
-    }
-
-    fn count(&self) {
-        let status = self.status.map_or(0, |status| status.as_u16());
-        metrics::counter!(
-            "certgate_gateway_requests_total",
-            "host" => self.session.host.to_string(), "status" => status.to_string()
-        )
-        .increment(1);
     }
 
     fn log(&self) {
@@ -85,7 +77,7 @@ impl Exchange {
             client = %self.session.client.ip().to_canonical(),
             host = &*self.session.host,
             method = self.method.as_str(),
-            path = self.path,
+            path = self.path.as_deref(),
             status = self.status.map(|status| status.as_u16()),
             milliseconds = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX),
             serial = certificate.map(|known| tracing::field::display(Hex(&known.serial))),
@@ -93,7 +85,7 @@ impl Exchange {
             verdict = self.judged.as_ref().map(|judged| judged.verdict.as_str()),
             reason = self.reason,
             cut = self.session.connection.cut_reason().map(CutReason::as_str),
-            upstream = self.upstream.as_deref(),
+            upstream = self.upstream.as_ref().map(|upstream| upstream.url.authority.as_str()),
             "request"
         );
     }
@@ -134,7 +126,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let connection = &self.session.connection;
         connection.activity.end_request();
-        self.count();
+        self.session.count(self.status);
         if self.session.has_access_log() {
             self.log();
         }

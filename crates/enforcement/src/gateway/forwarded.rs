@@ -43,8 +43,8 @@ fn is_ours(name: &HeaderName) -> bool {
     }
 }
 
-/// Sets the headers of the gateway, after [`strip`], with those about the certificate.
-pub fn set(headers: &mut HeaderMap, client: IpAddr, host: &Authority, identity: HeaderMap) {
+/// Sets the headers that say where a request comes from, after [`strip`].
+pub fn set(headers: &mut HeaderMap, client: IpAddr, host: &Authority) {
     if let Ok(client) = HeaderValue::from_str(&client.to_canonical().to_string()) {
         headers.insert(X_FORWARDED_FOR, client);
     }
@@ -52,7 +52,6 @@ pub fn set(headers: &mut HeaderMap, client: IpAddr, host: &Authority, identity: 
         headers.insert(X_FORWARDED_HOST, host);
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    headers.extend(identity);
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::session::Session;
 use super::shared::Host;
 use super::upstream::SendError;
 use super::{forwarded, hop};
-use crate::{Reason, Verdict};
+use crate::{Reason, Verdict, headers};
 
 /// Answers one request of a connection.
 pub async fn answer(
@@ -77,10 +77,10 @@ async fn forward(
     forwarded::strip(&mut parts.headers);
     // The gateway has answered it itself (RFC 9110 §10.1.1).
     parts.headers.remove(EXPECT);
-    let judged = exchange.judged.as_ref();
-    let identity = judged.map(|judged| session.identity(judged));
-    let (client, identity) = (session.client.ip(), identity.unwrap_or_default());
-    forwarded::set(&mut parts.headers, client, &authority, identity);
+    forwarded::set(&mut parts.headers, session.client.ip(), &authority);
+    if let Some(judged) = &exchange.judged {
+        headers::set(&mut parts.headers, judged);
+    }
     if let Some(protocol) = upgrade {
         hop::upgrade(&mut parts.headers, protocol);
     }

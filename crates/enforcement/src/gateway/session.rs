@@ -1,17 +1,17 @@
 //! A connection after its handshake. The requests on it share it.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, OnceLock};
 
-use certgate_model::lock;
-use http::HeaderMap;
+use http::StatusCode;
+use metrics::Counter;
 use tokio::sync::watch;
 
 use super::limits::Limits;
 use super::places::Place;
 use super::shared::{Gateway, Host};
 use super::table::{Connection, Inserted, Tracked};
-use crate::{Judged, headers};
+use crate::Judged;
 
 /// A connection after its handshake. It stays in the table until this is dropped.
 pub struct Session {
@@ -27,8 +27,8 @@ pub struct Session {
     pub client: SocketAddr,
     /// Becomes true when the gateway stops.
     pub stopped: watch::Receiver<bool>,
-    /// The headers about the certificate, with the verdict that they are made from.
-    identity: Mutex<Option<(Judged, HeaderMap)>>,
+    /// The status of the first answer, with the counter of such requests.
+    first: OnceLock<(Option<StatusCode>, Counter)>,
     limits: Limits,
     has_access_log: bool,
     _inserted: Inserted,
@@ -72,7 +72,7 @@ impl Session {
             is_http1,
             client,
             stopped,
-            identity: Mutex::default(),
+            first: OnceLock::new(),
             limits,
             has_access_log,
             _inserted: inserted,
@@ -100,25 +100,20 @@ impl Session {
         }
     }
 
-    /// The headers about the certificate. They are made once for each verdict.
-    pub fn identity(&self, judged: &Judged) -> HeaderMap {
-        let is_same = |known: &Judged| {
-            let both = |a: &Option<Arc<_>>, b: &Option<Arc<_>>| match (a, b) {
-                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-                _ => false,
-            };
-            // Equal paths are of equal certificates.
-            known.verdict == judged.verdict && both(&known.path, &judged.path)
+    /// Counts a request with this status of its answer; [`None`] if the client has canceled it.
+    pub fn count(&self, status: Option<StatusCode>) {
+        let counter = || {
+            let code = status.map_or(0, |status| status.as_u16());
+            metrics::counter!(
+                "certgate_gateway_requests_total",
+                "host" => self.host.to_string(), "status" => code.to_string()
+            )
         };
-        let mut made = lock(&self.identity);
-        match &*made {
-            Some((known, headers)) if is_same(known) => headers.clone(),
-            _ => {
-                let mut headers = HeaderMap::new();
-                headers::set(&mut headers, judged);
-                *made = Some((judged.clone(), headers.clone()));
-                headers
-            }
+        // Most answers of a connection have the status of its first one. To find a counter by its
+        // labels takes longer than to count.
+        match self.first.get_or_init(|| (status, counter())) {
+            (first, known) if *first == status => known.increment(1),
+            _ => counter().increment(1),
         }
     }
 

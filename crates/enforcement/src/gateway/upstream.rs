@@ -492,9 +492,9 @@ impl Reusable {
         }
     }
 
-    /// The address of the upstream.
-    pub fn address(&self) -> &str {
-        self.upstream.url.authority.as_str()
+    /// The upstream.
+    pub fn upstream(&self) -> &Arc<Upstream> {
+        &self.upstream
     }
 }
 
