@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import functools
+import os
 import select
 import socket
 import ssl
@@ -17,7 +20,8 @@ from hyperframe.frame import (
     SettingsFrame,
 )
 
-from kit.gateway import HOST, Clients, Gateway, Http2, Upstream, ends
+from kit.apart import UpstreamApart
+from kit.gateway import HOST, Clients, Gateway, Http2, ends
 from kit.harness import FULL_SIZE, PATIENCE_SECONDS, Server, eventually
 from kit.honest import Honest
 
@@ -30,13 +34,17 @@ CONNECTIONS = 900 if FULL_SIZE else 150
 # The most times that the p99 of an honest client may grow, in the full size.
 HONEST_RATIO_MAX = 3.0
 
+# The niceness of the attacker in the full size. It would be another machine, whose work takes no
+# processor from the gateway, its upstream and the honest client.
+ATTACKER_NICENESS = 19
+
 # Requests of the honest client, before each attack.
 REQUESTS = 1_000 if FULL_SIZE else 10
 
 
 @pytest.fixture(scope="module")
 def gateway(shared: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    upstream = Upstream()
+    upstream = UpstreamApart()
     Clients(shared, tmp_path_factory.mktemp("clients")).issue()
     gateway = Gateway(shared, tmp_path_factory.mktemp("gateway") / "edge", upstream)
     try:
@@ -92,6 +100,14 @@ class Beside:
     def is_served(self, count: int = 2) -> bool:
         """Returns true after more answers to the honest client."""
         return self.honest.is_served(count)
+
+
+def attack(work: Callable[[], None]) -> None:
+    """Runs the work of an attacker."""
+    nice = functools.partial(os.nice, ATTACKER_NICENESS) if FULL_SIZE else None
+    # On Linux, the niceness is that of the thread, which ends here.
+    with concurrent.futures.ThreadPoolExecutor(1, initializer=nice) as attacker:
+        attacker.submit(work).result()
 
 
 def p99(seconds: list[float]) -> float:
@@ -168,7 +184,8 @@ ENDED = ("continuation", "reset")
 @pytest.mark.parametrize("flood", FLOODS)
 def test_a_flood_of_frames_takes_no_memory(gateway: Gateway, clients: Clients, flood: str) -> None:
     client = clients.issue()
-    with Beside(gateway, clients) as beside:
+
+    def work() -> None:
         attacker = Http2(gateway.connect(client, "h2"))
         # It reads nothing, and the system does not read for it.
         attacker.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -181,6 +198,9 @@ def test_a_flood_of_frames_takes_no_memory(gateway: Gateway, clients: Clients, f
             attacker.stream.settimeout(PATIENCE_SECONDS)
             assert ends(attacker.stream), "the gateway closes it"
         attacker.stream.close()
+
+    with Beside(gateway, clients) as beside:
+        attack(work)
 
 
 def half_open(gateway: Gateway, clients: Clients) -> Callable[[], socket.socket]:
@@ -227,10 +247,14 @@ SLOW: dict[str, Callable[[Gateway, Clients], Callable[[], socket.socket]]] = {
 @pytest.mark.parametrize("kind", SLOW)
 def test_slow_connections_take_little_memory(gateway: Gateway, clients: Clients, kind: str) -> None:
     connect = SLOW[kind](gateway, clients)
-    with Beside(gateway, clients) as beside:
+
+    def work() -> None:
         before = beside.files()
         streams = [connect() for _ in range(CONNECTIONS)]
         eventually("all are open", lambda: beside.files() >= before + CONNECTIONS)
         assert beside.is_served()
         for stream in streams:
             stream.close()
+
+    with Beside(gateway, clients) as beside:
+        attack(work)
