@@ -15,6 +15,7 @@ use tokio::task::block_in_place;
 
 use crate::config::{ConfigError, LogFormat};
 use crate::failure::{self, Failure};
+use crate::following;
 use crate::log::Log;
 use crate::process;
 use crate::reload::{FILES_INTERVAL, Files};
@@ -101,10 +102,8 @@ async fn answer_until_stop(
 
     // 2. Follow and answer.
     let (end, mut ended) = watch::channel(false);
-    let mut following = tokio::spawn(async move {
-        let stopped = async move { drop(ended.wait_for(|ended| *ended).await) };
-        follower.run(stopped).await;
-    });
+    let stopped = async move { drop(ended.wait_for(|ended| *ended).await) };
+    let mut following = following::follow(follower, stopped)?;
     let mut reloader = Reloader {
         file,
         settings,

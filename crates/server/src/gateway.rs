@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::config::LogFormat;
 use crate::failure::{self, Failure};
+use crate::following;
 use crate::log::Log;
 use crate::process;
 use crate::serve::{METRICS_UPKEEP, start_metrics};
@@ -62,10 +63,8 @@ async fn serve(config: Config, file: &Path, metrics: PrometheusHandle) -> anyhow
 
     // 2. Follow and serve.
     let (end, mut ended) = watch::channel(false);
-    let mut following = tokio::spawn(async move {
-        let stopped = async move { drop(ended.wait_for(|ended| *ended).await) };
-        follower.run(stopped).await;
-    });
+    let stopped = async move { drop(ended.wait_for(|ended| *ended).await) };
+    let mut following = following::follow(follower, stopped)?;
     let upkeep = metrics.clone();
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(METRICS_UPKEEP);

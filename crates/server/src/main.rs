@@ -13,6 +13,7 @@ mod demo;
 mod descriptors;
 mod failure;
 mod follow;
+mod following;
 mod gateway;
 mod init;
 mod inspector;
