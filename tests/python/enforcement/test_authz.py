@@ -400,8 +400,9 @@ def test_a_changed_file_is_read_and_a_broken_one_changes_nothing(
         socket = tmp_path / "second.sock"
         authz.write(FROM, f'address = "unix:{socket}"\ncertificate_from = "client-cert"')
         authz.send(signal.SIGHUP)
+        # Its socket exists before the settings of the first one are replaced.
         eventually("the second listens", socket.exists)
-        assert asked(stream, bare).status == 403
+        eventually("the first is changed", lambda: asked(stream, bare).status == 403)
         headers = [*bare, ("Client-Cert", f":{base64.b64encode(der_of(text)).decode()}:")]
         with connected(f"unix:{socket}") as second:
             assert asked(second, headers).status == 200
