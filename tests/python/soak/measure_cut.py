@@ -32,6 +32,9 @@ CUTS = 200
 # Steps of the history: a revocation and a restoration each.
 STEPS = 500
 
+# Steps with a pause before each change, after which no acknowledgement waits for an earlier one.
+QUIET_STEPS, QUIET_SECONDS = 100, 0.7
+
 # Revocations by many clients at once.
 MASS = 10_000
 
@@ -109,26 +112,29 @@ def measure_cuts(gateway: Gateway, clients: Clients) -> None:
     shown("connection cut after the answer to DELETE", seconds)
 
 
-def measure_history(gateway: Gateway, clients: Clients) -> None:
+def measure_history(gateway: Gateway, clients: Clients, steps: int, pause: float) -> None:
     """From the answers to `revoked`, and to the first request after a restoration."""
     client = clients.issue()
     eventually("admitted", lambda: is_admitted(gateway, client))
     reported, admitted = [], []
-    for _ in range(STEPS):
+    for _ in range(steps):
+        time.sleep(pause)
         clients.revoke(client)
         begun = time.monotonic()
         while clients.api.get(client.id).result["status"] != "revoked":
             assert time.monotonic() < begun + PATIENCE_SECONDS
         reported.append(time.monotonic() - begun)
         assert not is_admitted(gateway, client), "reported as revoked, and admitted"
+        time.sleep(pause)
         clients.restore(client)
         begun = time.monotonic()
         while not is_admitted(gateway, client):
             assert time.monotonic() < begun + PATIENCE_SECONDS
         admitted.append(time.monotonic() - begun)
         clients.api.settled(client.id, "active")
-    shown("`revoked` reported after the answer to DELETE", reported)
-    shown("admitted after the answer to PATCH", admitted)
+    title = f"{pause} s before each change"
+    shown(f"{title}: `revoked` reported after the answer to DELETE", reported)
+    shown(f"{title}: admitted after the answer to PATCH", admitted)
 
 
 def measure_mass(server: Server, gateway: Gateway, directory: Path) -> None:
@@ -155,7 +161,8 @@ def main() -> None:
     gateway = Gateway(server, directory / "gateway", upstream).start()
     others = Others(gateway, clients)
     measure_cuts(gateway, clients)
-    measure_history(gateway, clients)
+    measure_history(gateway, clients, STEPS, 0)
+    measure_history(gateway, clients, QUIET_STEPS, QUIET_SECONDS)
     measure_mass(server, gateway, directory)
     print(f"{others.stop()} connections of {OTHERS} other clients failed")
     gateway.stop()
