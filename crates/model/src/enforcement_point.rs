@@ -68,7 +68,7 @@ pub struct EnforcementPointRecord {
     pub when_stale: WhenStale,
     /// It is deleted when it was silent for so many seconds.
     pub forget_seconds: u32,
-    /// It enforces every change up to this epoch.
+    /// It enforces every change up to this epoch of its account.
     pub acknowledged_epoch: u64,
     /// The time of its last message.
     pub seen_on: Timestamp,
@@ -136,7 +136,7 @@ impl FollowedChange {
 /// The last change of a certificate's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevocationChange {
-    /// Its epoch. Epochs count changes in commit order.
+    /// Its epoch: the account's number of the change. Numbers are in commit order.
     pub epoch: u64,
     /// The certificate.
     pub certificate: EnforcedCertificate,

@@ -100,7 +100,8 @@ impl EnforcementPoints {
         let (account, now) = (scope.account().id, self.environment.now());
         let given = u64::try_from(epoch)
             .map_err(|_| EnforcementPointError::NegativeEpoch { given: epoch })?;
-        if store.is_skipped_epoch(given).await? {
+        let last = store.last_epochs(account).await?.of_account;
+        if given <= last && store.known_epoch(account, given).await?.is_none() {
             return Err(EnforcementPointError::Skipped { given });
         }
         let token = scope.caller().principal().token_id();

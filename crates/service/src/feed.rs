@@ -26,7 +26,7 @@ const SERIALS_AT_A_TIME: u32 = 10_000;
 /// committed.
 const CHANGES_LOOK: Duration = Duration::from_secs(1);
 
-/// Changes after an epoch.
+/// Changes after an epoch. Epochs are those of the account: see `account_epochs` of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevocationChanges {
     /// A follower that has applied the changes knows every change up to this epoch.
@@ -71,7 +71,7 @@ impl RevokedCursor {
 /// The revocations of an account for its enforcement points: all of them, and then the changes.
 pub struct Feed {
     environment: Environment,
-    /// The last epoch that a waiting request has seen.
+    /// The last epoch of the store that a waiting request has seen.
     seen: watch::Sender<u64>,
     /// Held by the one request that looks for all: the time of the next look.
     looking: Mutex<Option<Interval>>,
@@ -98,20 +98,20 @@ impl Feed {
         let account = scope.account().id;
         let mut announced = self.environment.signals.changes(account);
         let mut seen = self.seen.subscribe();
-        let mut found = self.changes_now(account, after, limit).await?;
+        let (mut found, mut searched) = self.changes_now(account, after, limit).await?;
         let waiting = async {
             while found.changes.is_empty() {
                 let is_new = tokio::select! {
                     _ = announced.changed() => true,
-                    _ = seen.changed() => *seen.borrow_and_update() > found.epoch,
-                    looked = self.look_for_all() => looked? > found.epoch,
+                    _ = seen.changed() => *seen.borrow_and_update() > searched,
+                    looked = self.look_for_all() => looked? > searched,
                 };
                 // A thousand requests wait, and most looks find no new epoch.
                 if !is_new {
                     continue;
                 }
                 // Epochs that were searched are not searched again.
-                found = self.changes_now(account, found.epoch, limit).await?;
+                (found, searched) = self.changes_now(account, found.epoch, limit).await?;
             }
             Ok::<_, EnforcementPointError>(())
         };
@@ -127,7 +127,7 @@ impl Feed {
         Ok(found)
     }
 
-    /// Waits until no other request looks, and then for the next look. Returns its epoch.
+    /// Waits until no other request looks, and then for the next look. Returns the store's epoch.
     async fn look_for_all(&self) -> Result<u64, Fault> {
         let mut looking = self.looking.lock().await;
         let next = looking.get_or_insert_with(|| {
@@ -145,37 +145,48 @@ impl Feed {
         Ok(epoch)
     }
 
+    /// Returns the changes, and the store's epoch up to which they were searched.
     async fn changes_now(
         &self,
         account: AccountId,
         after: u64,
         limit: u32,
-    ) -> Result<RevocationChanges, EnforcementPointError> {
+    ) -> Result<(RevocationChanges, u64), EnforcementPointError> {
         let store = &self.environment.store;
         // The epoch is read first: a change between the two reads is reported twice, never skipped.
-        let known = store.last_epoch().await?;
+        let last = store.last_epochs(account).await?;
+        let (known, searched) = (last.of_account, last.of_store);
         if after > known {
             return Err(EnforcementPointError::Ahead {
                 given: after,
                 last: known,
             });
         }
-        if store.is_skipped_epoch(after).await? {
-            return Err(EnforcementPointError::Skipped { given: after });
-        }
-        let changes = store.revocation_changes(account, after, limit).await?;
+        // Most looks find changes of other accounts only.
+        let changes = match after == known {
+            true => Vec::new(),
+            false => match store.known_epoch(account, after).await? {
+                Some(epoch) => store.revocation_changes(account, epoch, limit).await?,
+                None => return Err(EnforcementPointError::Skipped { given: after }),
+            },
+        };
         let epoch = match changes.last() {
             Some(last) if changes.len() >= limit as usize => last.epoch(),
             Some(last) => last.epoch().max(known),
             None => known,
         };
-        Ok(RevocationChanges { epoch, changes })
+        Ok((RevocationChanges { epoch, changes }, searched))
     }
 
     /// Returns the epoch before a reading of all revoked certificates. The changes after it
     /// complete that reading.
-    pub async fn epoch(&self, _: &AccountScope<FollowRevocations>) -> Result<u64, Fault> {
-        Ok(self.environment.store.last_epoch().await?)
+    pub async fn epoch(&self, scope: &AccountScope<FollowRevocations>) -> Result<u64, Fault> {
+        let last = self
+            .environment
+            .store
+            .last_epochs(scope.account().id)
+            .await?;
+        Ok(last.of_account)
     }
 
     /// Returns the next revoked certificates of an account, and the cursor after them. A cursor of

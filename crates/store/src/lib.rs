@@ -52,7 +52,7 @@ pub use outcomes::{
     AuthorityActivated, AuthorityPrepared, AuthorityReplaced, AuthorityRequested, AuthorityRetired,
     BackgroundJob, Basis, CertificateRecorded, Confirmation, CountedLimits, CrlContent, CrlState,
     DayLimit, Earlier, EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords,
-    HostnamesReplaced, InviteRecorded, InviteRefused, Issued, LeaseHolder,
+    HostnamesReplaced, InviteRecorded, InviteRefused, Issued, LastEpochs, LeaseHolder,
     MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, NEIGHBOURS_MAX,
     Neighbours, RecordedAnswer, RecordingLimits, Renewal, RenewalRefused, ReplacedCertificate,
     RevokedPosition, Settled, StatusChange, ZoneDeleted, ZoneRecorded,

@@ -377,6 +377,15 @@ pub enum EnforcementPointDeleted {
     OfAnotherToken,
 }
 
+/// The last change of all accounts, and that of one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastEpochs {
+    /// The epoch of the last change of any account.
+    pub of_store: u64,
+    /// The account's number of its own last change; 0 before there is one.
+    pub of_account: u64,
+}
+
 /// The place of a revoked certificate among those of its CA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevokedPosition {

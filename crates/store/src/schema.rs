@@ -75,6 +75,13 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("schema/version_9.sqlite.sql"),
         postgres: include_str!("schema/version_9.postgres.sql"),
     },
+    Migration {
+        version: 10,
+        // Programs of earlier versions would not number the changes of accounts.
+        oldest: 10,
+        sqlite: include_str!("schema/version_10.sqlite.sql"),
+        postgres: include_str!("schema/version_10.postgres.sql"),
+    },
 ];
 
 /// One step from a version of the schema to the next.

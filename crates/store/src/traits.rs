@@ -27,7 +27,7 @@ use crate::{
     AuthorityActivated, AuthorityPrepared, AuthorityReplaced, AuthorityRequested, AuthorityRetired,
     BackgroundJob, Basis, CertificateRecorded, Confirmation, CrlContent, CrlState, Earlier,
     EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced,
-    IndexStep, IndexWork, InviteRecorded, Issued, LeaseHolder, MtlsCertificateDeleted,
+    IndexStep, IndexWork, InviteRecorded, Issued, LastEpochs, LeaseHolder, MtlsCertificateDeleted,
     MtlsCertificateRecorded, Neighbours, RecordedAnswer, RecordingLimits, Renewal, RenewalRefused,
     ReplacedCertificate, RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted,
     ZoneRecorded,
@@ -588,7 +588,7 @@ pub trait ReadEnforcementPoints: Send + Sync {
         &self,
         account: AccountId,
     ) -> Result<Vec<EnforcementPointRecord>, StoreError>;
-    /// Returns the epoch of the last change of an account's certificates, hostnames or CAs; 0
+    /// Returns the account's number of the last change of its certificates, hostnames or CAs; 0
     /// before there is one.
     async fn account_epoch(&self, account: AccountId) -> Result<u64, StoreError>;
     /// Returns every enforcement point that has not acknowledged the last change of its account's
@@ -613,10 +613,16 @@ pub trait ReadEnforcementPoints: Send + Sync {
         after: Option<RevokedPosition>,
         limit: u32,
     ) -> Result<Vec<(RevokedPosition, SerialNumber)>, StoreError>;
-    /// Returns the certificates of an account whose last change came after `after`, and the last
-    /// change of its hostnames or CAs if that did, in the order of those changes; at most `limit`.
-    /// A reader that knew everything up to `after` then knows
-    /// everything up to the last one's epoch.
+    /// Returns the last epoch of the store, and the last number of an account.
+    async fn last_epochs(&self, account: AccountId) -> Result<LastEpochs, StoreError>;
+    /// Returns the epoch up to which a client knows an account, if it knows it up to the change
+    /// with this number. `None`: the account has no such change, or lost it in a restore.
+    async fn known_epoch(&self, account: AccountId, number: u64)
+    -> Result<Option<u64>, StoreError>;
+    /// Returns the certificates of an account whose last change came after the epoch `after`, and
+    /// the last change of its hostnames or CAs if that did, in the order of those changes, with the
+    /// numbers that the account has for them; at most `limit`. A reader that knew everything up to
+    /// `after` then knows everything up to the last one's number.
     async fn revocation_changes(
         &self,
         account: AccountId,
@@ -637,8 +643,8 @@ pub trait EnforcementPoints: ReadEnforcementPoints {
         max: u64,
         by: By,
     ) -> Result<EnforcementPointRegistered, StoreError>;
-    /// Stores that an enforcement point of this token enforces the changes up to `epoch`, and
-    /// renews its lease.
+    /// Stores that an enforcement point of this token enforces the changes of its account up to the
+    /// one with the number `epoch`, and renews its lease.
     async fn acknowledge(
         &self,
         account: AccountId,

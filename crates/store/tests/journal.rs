@@ -10,12 +10,12 @@ use certgate_model::{
     RevocationReason, SerialNumber, Status, ZoneId,
 };
 use certgate_store::conformance::{
-    account, authority, by, by_at, certificate, first_records, instant,
+    account, authority, by, by_at, certificate, first_records, instant, zone,
 };
 use certgate_store::prelude::*;
 use certgate_store::{
-    Adopted, Adoption, JournalBegun, ReadStore, Restored, SqliteInspector, SqliteOptions,
-    SqliteStore, Store, prepare_restored,
+    Adopted, Adoption, JournalBegun, Neighbours, ReadStore, Restored, SqliteInspector,
+    SqliteOptions, SqliteStore, Store, prepare_restored,
 };
 use tempfile::TempDir;
 
@@ -803,3 +803,102 @@ const UNDO: &str = "
     + instr('0123456789ABCDEF', substr(hex(serial), 40, 1)) - 1) & 127, \
     position, serial, revoked_on, reason, expires_on \
     FROM certificates JOIN statuses USING (position) WHERE status IN (2, 3);";
+
+/// The epochs up to which an account is known with each of its numbers, up to `last`.
+async fn known(place: &Place, n: u32, last: u64) -> Vec<Option<u64>> {
+    let mut epochs = Vec::new();
+    for number in 0..=last {
+        let known = place.store.known_epoch(account(n).id, number).await;
+        epochs.push(known.unwrap());
+    }
+    epochs
+}
+
+async fn last_number(place: &Place, n: u32) -> u64 {
+    let last = place.store.last_epochs(account(n).id).await.unwrap();
+    last.of_account
+}
+
+#[tokio::test]
+async fn accounts_keep_their_numbers_after_a_restore() {
+    let place = Place::new().await;
+    let store = &place.store;
+    let (other, other_zone) = (account(1), zone(1, &account(1)));
+    store.record_account(other.clone(), by()).await.unwrap();
+    store
+        .record_zone(other_zone.clone(), Neighbours::Every, by())
+        .await
+        .unwrap();
+    let ca = authority(2, &other);
+    store
+        .record_managed_authority(ca.clone(), by())
+        .await
+        .unwrap();
+    let record = certificate(500, other_zone.id, &ca, Status::Active);
+    store
+        .record_certificate(record.clone(), None, by())
+        .await
+        .unwrap();
+    let change = async |place: &Place, event| {
+        place
+            .store
+            .change_status(other_zone.id, record.id, event, by())
+            .await
+            .unwrap()
+            .unwrap();
+    };
+    place.hold(1).await;
+    let backup = place.back_up();
+    std::fs::copy(&backup, place.path("first.db")).unwrap();
+    change(&place, Event::HOLD).await;
+    place.hold(2).await;
+    place.hold(3).await;
+    change(&place, Event::Reactivate).await;
+    place.restore(2).await;
+    let (own, others) = (last_number(&place, 0).await, last_number(&place, 1).await);
+    assert_eq!((own, others), (5, 3));
+    let before = (known(&place, 0, own).await, known(&place, 1, others).await);
+    let all = [1, 2, 3, 4, 5, 6, 7, 8];
+    let ends: Vec<_> = before
+        .0
+        .iter()
+        .chain(&before.1)
+        .flatten()
+        .copied()
+        .collect();
+    assert!(all.iter().all(|epoch| ends.contains(epoch)), "{ends:?}");
+
+    let jump = 1_u64 << 32;
+    let mut place = place.replaced_by(&backup).await;
+    // The second time, the journal has the line of the first restore.
+    for restores in 1..=2 {
+        assert!(matches!(place.begin().await, JournalBegun::Restored(done) if done.is_all));
+        place.is_intact().await;
+        let after = (known(&place, 0, own).await, known(&place, 1, others).await);
+        assert_eq!(after, before);
+        for (n, last) in [(0, own), (1, others)] {
+            // The restore changes the configuration. Numbers that the journal lacks are refused.
+            assert_eq!(last_number(&place, n).await, last + restores * jump);
+            let lost = known(&place, n, last + 2).await;
+            assert_eq!(lost[lost.len() - 2..], [None, None]);
+        }
+        let after = before.0[2].unwrap();
+        let changes = place.store.revocation_changes(account(0).id, after, 9);
+        let numbers = changes.await.unwrap();
+        let numbers: Vec<_> = numbers.iter().map(FollowedChange::epoch).collect();
+        assert_eq!(numbers, [4, 5, own + restores * jump]);
+        if restores == 1 {
+            let first = last_number(&place, 1).await;
+            let backup = place.path("again.db");
+            std::fs::copy(place.path("first.db"), &backup).unwrap();
+            place = place.replaced_by(&backup).await;
+            assert_eq!(first, others + jump);
+        }
+    }
+    // A follower of the first restore continues, and the next change has the next number.
+    let between = place.store.known_epoch(account(1).id, others + jump).await;
+    assert!(between.unwrap().is_some());
+    change(&place, Event::HOLD).await;
+    assert_eq!(last_number(&place, 1).await, others + 2 * jump + 1);
+    place.is_intact().await;
+}

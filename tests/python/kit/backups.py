@@ -90,9 +90,10 @@ def journal(path: Path, torn: bool = False) -> list[Line]:
         assert hashlib.sha256(f"{text}\t".encode()).hexdigest()[:8] == check, line
         if "\tskipped\t" in text or "\tconfiguration\t" in text:
             continue
-        epoch, what, reason, at, authority, certificate, serial, fingerprint, expires = text.split(
-            "\t"
-        )
+        fields = text.split("\t")
+        epoch, what, reason, at, authority, certificate, serial, fingerprint, expires = fields[:9]
+        # The last field is the number of the change in its account.
+        assert [int(number) > 0 for number in fields[9:]] == [True], line
         assert (what == "revoked") == (reason != "-") == (at != "-") and what in (
             "revoked",
             "restored",

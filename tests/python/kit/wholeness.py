@@ -49,13 +49,20 @@ FAULTS = {
         SELECT chain FROM audit_entries WHERE chain NOT IN (SELECT number FROM audit_chains)
         """,
     "epochs that have a gap, or were given twice": f"""
-        SELECT count(*), count(DISTINCT epoch), coalesce(max(epoch), 0), last_epoch, skipped
+        SELECT count(*), count(DISTINCT (chain, epoch)), last_epoch, skipped
         FROM ({EPOCHS}) AS given, store,
-            (SELECT coalesce(sum("until" - "after"), 0) AS skipped, max("until") AS last_skipped
-             FROM epoch_gaps) AS gaps
-        GROUP BY last_epoch, skipped, last_skipped
-        HAVING count(*) <> last_epoch - skipped OR count(DISTINCT epoch) <> last_epoch - skipped
-            OR (max(epoch) <> last_epoch AND last_epoch <> coalesce(last_skipped, 0))
+            (SELECT coalesce(sum("until" - "after"), 0) AS skipped FROM epoch_gaps) AS gaps
+        GROUP BY last_epoch, skipped
+        HAVING count(*) <> last_epoch - skipped
+            OR count(DISTINCT (chain, epoch)) <> last_epoch - skipped
+        """,
+    # At a gap of epochs, the numbers of an account continue 2^32 higher.
+    "numbers of an account that have a gap": f"""
+        SELECT chain, number, epoch, before
+        FROM (SELECT chain, number, epoch,
+                     lag(epoch, 1, 0::BIGINT) OVER (PARTITION BY chain ORDER BY number) AS before
+              FROM ({EPOCHS}) AS given) AS given
+        WHERE (epoch - before) % 4294967296 <> 1
         """,
     "epochs that nothing tells of": f"""
         SELECT last_epoch FROM store WHERE last_epoch > 0 AND NOT EXISTS ({EPOCHS})

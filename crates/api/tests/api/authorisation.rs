@@ -411,17 +411,17 @@ async fn foreign_and_missing_objects_have_the_same_answer() {
 pub struct Setting {
     pub app: TestApp,
     user: String,
-    certificate: String,
+    pub certificate: String,
     /// A token that may read tokens.
     token: String,
     /// A token that the account owns.
     account_token: String,
-    other_account: String,
-    other_zone: String,
-    other_certificate: String,
+    pub other_account: String,
+    pub other_zone: String,
+    pub other_certificate: String,
     mtls_certificate: String,
     other_mtls_certificate: String,
-    enforcement_point: String,
+    pub enforcement_point: String,
     other_enforcement_point: String,
     managed_authority: String,
     other_managed_authority: String,

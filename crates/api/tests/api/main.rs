@@ -31,6 +31,7 @@ mod memberships;
 mod mtls_certificates;
 mod openapi;
 mod operations;
+mod other_accounts;
 mod permissions;
 mod publication;
 mod staged_authorities;

@@ -21,6 +21,8 @@ struct Followed<'s> {
     other: AccountRecord,
     /// The epoch of the last change of the configuration.
     last: u64,
+    /// The number of such changes.
+    changes: u64,
 }
 
 /// Makes accounts 80 and 81, each with zones, CAs and a point.
@@ -35,6 +37,7 @@ pub(super) async fn configuration(store: &dyn Store) {
         account,
         other,
         last: 0,
+        changes: 0,
     };
     followed.has_changed(0).await;
     let point = followed.point();
@@ -49,11 +52,12 @@ pub(super) async fn configuration(store: &dyn Store) {
     let zones = followed.zones().await;
     followed.authorities().await;
     assert!(lagging().await, "a new CA is a change");
+    let last = store.last_epochs(point.account).await.expect("epochs");
     let acknowledged = store.acknowledge(
         point.account,
         point.id,
         point.token,
-        followed.last,
+        last.of_account,
         fixtures::instant(3),
     );
     acknowledged.await.expect("acknowledge");
@@ -100,15 +104,21 @@ impl Followed<'_> {
             let changes = store.revocation_changes(account.id, before, 10).await;
             changes.expect("changes")
         };
+        // The account counts its own changes.
+        let of_account = store.last_epochs(self.account.id).await.expect("epochs");
+        self.changes += epochs;
+        assert_eq!(of_account.of_account, self.changes);
         let expected = match epochs {
             0 => vec![],
-            _ => vec![FollowedChange::Configuration { epoch: last }],
+            _ => vec![FollowedChange::Configuration {
+                epoch: self.changes,
+            }],
         };
         assert_eq!(changes(&self.account).await, expected);
         assert_eq!(changes(&self.other).await, []);
         if epochs > 0 {
             let known = store.account_epoch(self.account.id).await.expect("epoch");
-            assert_eq!(known, last);
+            assert_eq!(known, self.changes);
         }
         let of_other = store.account_epoch(self.other.id).await.expect("epoch");
         assert_eq!(of_other, 0);
@@ -215,7 +225,7 @@ impl Followed<'_> {
         let ca = fixtures::mtls_certificate(81, &self.account);
         assert_eq!(ca.id, uploaded);
         let expected = EnforcedConfiguration {
-            epoch: self.last,
+            epoch: self.changes,
             hostnames: vec![
                 hostname("a.example", first, &[Some(uploaded), None]),
                 hostname("b.example", first, &[None]),
@@ -231,7 +241,7 @@ impl Followed<'_> {
         };
         assert_eq!(read(&self.account).await, expected);
         let none = EnforcedConfiguration {
-            epoch: self.last,
+            epoch: 0,
             hostnames: Vec::new(),
             managed: Vec::new(),
             uploaded: Vec::new(),

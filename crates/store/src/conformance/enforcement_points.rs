@@ -107,7 +107,7 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     let [first, second] = mine[..] else {
         panic!("two certificates of the CA are active")
     };
-    let before = store.last_epoch().await.expect("epoch");
+    let before = store.last_epochs(account.id).await.expect("epochs");
     let at = fixtures::instant(120);
     for (certificate, event) in [
         (first, Event::HOLD),
@@ -128,7 +128,9 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
         serial: certificate.serial,
         fingerprint_sha256: certificate.fingerprint_sha256,
     };
-    let last = store.last_epoch().await.expect("epoch");
+    let after = store.last_epochs(account.id).await.expect("epochs");
+    // Clients see the numbers of the account.
+    let (epoch, last) = (after.of_store, after.of_account);
     let changes = async |account, after, limit| {
         let changes = store
             .revocation_changes(account, after, limit)
@@ -146,11 +148,17 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
         (last - 1, enforced(second), true),
         (last, enforced(first), false),
     ];
-    assert_eq!(last, before + 3);
+    assert_eq!(epoch, before.of_store + 3);
+    assert_eq!(last, before.of_account + 3);
+    for (number, expected) in [(last, Some(epoch)), (last + 1, None), (u64::MAX, None)] {
+        let known = store.known_epoch(account.id, number).await.expect("epoch");
+        assert_eq!(known, expected);
+    }
+    let before = before.of_store;
     assert_eq!(changes(account.id, before, 10).await, both);
     assert_eq!(changes(account.id, before, 1).await, both[..1]);
-    assert_eq!(changes(account.id, last - 1, 10).await, both[1..]);
-    assert_eq!(changes(account.id, last, 10).await, []);
+    assert_eq!(changes(account.id, epoch - 1, 10).await, both[1..]);
+    assert_eq!(changes(account.id, epoch, 10).await, []);
     assert_eq!(changes(fixtures::account(2).id, before, 10).await, []);
 
     // A change settles after every point has acknowledged it or is silent.

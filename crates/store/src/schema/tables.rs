@@ -90,6 +90,7 @@ pub(crate) static TABLES: &[&Table] = &[
     &CRLS,
     &ENFORCEMENT_POINTS,
     &EPOCH_GAPS,
+    &ACCOUNT_EPOCHS,
     &AUDIT_CHAINS,
     &AUDIT_ENTRIES,
     &LEASES,
@@ -659,6 +660,27 @@ pub(crate) static EPOCH_GAPS: Table = Table::new(
     1,
 );
 
+/// The numbers that the changes of an account have for its clients. The epochs from `epoch` to
+/// `until` are all of the account, and have the numbers from `number` on. The row with epoch 0 has
+/// those of earlier versions, of all accounts, which were their own numbers. No digest covers a
+/// row, because the next change moves its end.
+pub(crate) static ACCOUNT_EPOCHS: Table = Table::new(
+    "account_epochs",
+    &[
+        octets("account").references("accounts", "id"),
+        integer("epoch"),
+        integer("until"),
+        integer("number"),
+    ],
+    2,
+)
+.clustered()
+.indexed(&[unique_index(
+    "account_epochs_by_number",
+    &["account", "number"],
+)])
+.since(10);
+
 /// The end of the audit log of each account and user.
 pub(crate) static AUDIT_CHAINS: Table = Table::new(
     "audit_chains",
@@ -718,7 +740,7 @@ pub(crate) static WRITERS: Table = Table::new(
         text("id"),
         integer("batch"),
         integer("at"),
-        integer("version").within(Range::AtLeast(9)).since(5),
+        integer("version").within(Range::AtLeast(10)).since(5),
     ],
     1,
 )

@@ -12,15 +12,16 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use certgate_model::{AuthorityId, Hex, Installation, Timestamp};
+use certgate_model::{AccountId, AuthorityId, Hex, Installation, Timestamp};
 
 use super::db::SqliteDb;
 use super::journal_text::{
-    Body, Head, JournaledChange, JournaledConfiguration, Line, Lines, Skipped,
+    Body, Head, JournaledChange, JournaledConfiguration, Line, Lines, Numbers, Skipped,
 };
 use super::open;
 use crate::StoreError;
 use crate::db::{Db, Row, now, values};
+use crate::verbs::account_epochs::select_number;
 use crate::verbs::revocations;
 
 /// The octets at the end of the file that are read when it is opened: more than one transaction
@@ -44,6 +45,8 @@ pub(super) struct JournalContent {
     pub(super) changes: Vec<JournaledChange>,
     /// The epochs that restores after the backup skipped.
     pub(super) skipped: Vec<Skipped>,
+    /// The numbers of the changes.
+    pub(super) numbers: Numbers,
     /// The epoch of the last one; that of the backup if there is none.
     pub(super) to_epoch: u64,
     /// True if those are all changes.
@@ -198,6 +201,7 @@ impl Journal {
         let mut content = JournalContent {
             changes: Vec::new(),
             skipped: Vec::new(),
+            numbers: Numbers::default(),
             to_epoch: known,
             is_all: false,
             missing: Vec::new(),
@@ -211,7 +215,7 @@ impl Journal {
         if journal.epoch > known {
             let body = journal.body(known)?;
             (content.changes, content.skipped) = (body.changes, body.skipped);
-            content.missing = body.missing;
+            (content.numbers, content.missing) = (body.numbers, body.missing);
         }
         content.has_corrupt_head = journal.after.is_none();
         content.is_all =
@@ -375,12 +379,16 @@ async fn configurations_after<D: Db>(
     epoch: u64,
     skipped: &[Line],
 ) -> Result<Vec<Line>, StoreError> {
-    let select = "SELECT configuration_epoch, id FROM accounts WHERE configuration_epoch > ?1 \
-                  ORDER BY configuration_epoch LIMIT ?2";
+    let select = concat!(
+        "SELECT configuration_epoch, id, ",
+        select_number!("accounts.id", "accounts.configuration_epoch"),
+        " FROM accounts WHERE configuration_epoch > ?1 ORDER BY configuration_epoch LIMIT ?2"
+    );
     let read = |row: &dyn Row| {
         Ok(JournaledConfiguration {
             epoch: row.get(0)?,
             account: row.get(1)?,
+            number: row.get(2)?,
         })
     };
     let values = values![epoch, WRITTEN_TOGETHER];
@@ -392,23 +400,30 @@ async fn configurations_after<D: Db>(
 
 /// Returns the first certificates whose last change came after `epoch`.
 async fn changes_after<D: Db>(db: &D, epoch: u64) -> Result<Vec<JournaledChange>, StoreError> {
-    let authorities = "SELECT number, id FROM authorities WHERE last_epoch > ?1";
-    let authorities: Vec<(i64, AuthorityId)> = db
+    let authorities = "SELECT number, id, account FROM authorities WHERE last_epoch > ?1";
+    let authorities: Vec<(i64, AuthorityId, AccountId)> = db
         .rows(authorities, &values![epoch], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })
         .await?;
-    let changed = "SELECT statuses.epoch, statuses.revoked_on, statuses.reason, certificates.id, \
-                   certificates.serial, certificates.fingerprint_sha256, certificates.expires_on \
-                   FROM statuses INDEXED BY statuses_by_epoch \
-                   JOIN certificates ON certificates.position = statuses.position \
-                   WHERE statuses.authority = ?1 AND statuses.epoch IS NOT NULL \
-                   AND statuses.epoch > ?2 ORDER BY statuses.epoch LIMIT ?3";
-    let lost = "SELECT epoch, revoked_on, reason, id, serial, fingerprint_sha256, expires_on \
-                FROM lost_certificates INDEXED BY lost_certificates_by_epoch \
-                WHERE authority = ?1 AND epoch > ?2 ORDER BY epoch LIMIT ?3";
+    let changed = concat!(
+        "SELECT statuses.epoch, statuses.revoked_on, statuses.reason, certificates.id, \
+         certificates.serial, certificates.fingerprint_sha256, certificates.expires_on, ",
+        select_number!("?4", "statuses.epoch"),
+        " FROM statuses INDEXED BY statuses_by_epoch \
+         JOIN certificates ON certificates.position = statuses.position \
+         WHERE statuses.authority = ?1 AND statuses.epoch IS NOT NULL \
+         AND statuses.epoch > ?2 ORDER BY statuses.epoch LIMIT ?3"
+    );
+    let lost = concat!(
+        "SELECT epoch, revoked_on, reason, id, serial, fingerprint_sha256, expires_on, ",
+        select_number!("?4", "lost_certificates.epoch"),
+        " FROM lost_certificates INDEXED BY lost_certificates_by_epoch \
+         WHERE lost_certificates.authority = ?1 AND lost_certificates.epoch > ?2 \
+         ORDER BY lost_certificates.epoch LIMIT ?3"
+    );
     let mut changes = Vec::new();
-    for (number, authority) in authorities {
+    for (number, authority, account) in authorities {
         for select in [changed, lost] {
             let read = |row: &dyn Row| {
                 let (revoked_on, reason): (Option<_>, Option<_>) = (row.get(1)?, row.get(2)?);
@@ -420,9 +435,10 @@ async fn changes_after<D: Db>(db: &D, epoch: u64) -> Result<Vec<JournaledChange>
                     serial: row.get(4)?,
                     fingerprint_sha256: row.get(5)?,
                     expires_on: row.get(6)?,
+                    number: row.get(7)?,
                 })
             };
-            let values = values![number, epoch, WRITTEN_TOGETHER];
+            let values = values![number, epoch, WRITTEN_TOGETHER, account];
             changes.extend(db.rows(select, &values, read).await?);
         }
     }
@@ -506,6 +522,7 @@ mod tests {
             serial: SerialNumber::from_bytes([0x43; 20]),
             fingerprint_sha256: [4; 32],
             expires_on: Timestamp::from_unix(1_800_000_000),
+            number: Some(epoch),
         }
     }
 

@@ -3,11 +3,13 @@
 //! The first line names the installation and the epoch after which the journal begins. Every other
 //! line has these fields, with a tab between them: the epoch; `revoked` or `restored`; the reason;
 //! the time in microseconds since the Unix epoch; the CA; the certificate; its serial number; the
-//! SHA-256 of its DER form; its expiry in microseconds. `-` stands for the fields that a restored
-//! certificate does not have. A restore adds a line with the epochs that are skipped: the last of
-//! them; `skipped`; `told` or, if not every change after the backup is known, `unknown`; and the
-//! epoch after which they begin. A change of hostnames or CAs has a line with its epoch;
-//! `configuration`; and the account.
+//! SHA-256 of its DER form; its expiry in microseconds; the number that the account has for the
+//! change. `-` stands for the fields that a restored certificate does not have. A restore adds a
+//! line with the epochs that are skipped: the last of them; `skipped`; `told` or, if not every
+//! change after the backup is known, `unknown`; and the epoch after which they begin. A change of
+//! hostnames or CAs has a line with its epoch; `configuration`; the account; and its number there.
+//! Lines of earlier versions have no number: the epoch was the number of the change in every
+//! account.
 //!
 //! The last field of every line, also of the first, is the first 8 hex digits of the SHA-256 of all
 //! before it. They reveal a line that was not written to its end, or that the disk has changed.
@@ -45,6 +47,8 @@ pub(super) struct JournaledChange {
     pub(super) serial: SerialNumber,
     pub(super) fingerprint_sha256: [u8; 32],
     pub(super) expires_on: Timestamp,
+    /// The number that the account has for it; `None` in lines of earlier versions.
+    pub(super) number: Option<u64>,
 }
 
 /// Epochs that no change gets.
@@ -64,6 +68,60 @@ pub(super) struct Skipped {
 pub(super) struct JournaledConfiguration {
     pub(super) epoch: u64,
     pub(super) account: AccountId,
+    /// The number that the account has for it; `None` in lines of earlier versions.
+    pub(super) number: Option<u64>,
+}
+
+/// The account of a change, or its CA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Owner {
+    Account(AccountId),
+    Authority(AuthorityId),
+}
+
+/// Successive epochs with successive numbers of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Numbered {
+    pub(super) owner: Owner,
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// The number of the first of them.
+    pub(super) number: u64,
+}
+
+/// The numbers of the changes in a journal, also of those that a later change of the same
+/// certificate has replaced.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Numbers {
+    pub(super) stretches: Vec<Numbered>,
+    /// The epoch of the last line without a number; 0 if there is none.
+    pub(super) unnumbered: u64,
+    /// The place of the last stretch of each owner.
+    last: HashMap<Owner, usize>,
+}
+
+impl Numbers {
+    fn add(&mut self, owner: Owner, epoch: u64, number: Option<u64>) {
+        let Some(number) = number else {
+            self.unnumbered = epoch;
+            return;
+        };
+        let last = self.last.get(&owner).copied();
+        if let Some(last) = last.and_then(|place| self.stretches.get_mut(place))
+            && last.last + 1 == epoch
+            && last.number + (epoch - last.first) == number
+        {
+            last.last = epoch;
+            return;
+        }
+        self.last.insert(owner, self.stretches.len());
+        self.stretches.push(Numbered {
+            owner,
+            first: epoch,
+            last: epoch,
+            number,
+        });
+    }
 }
 
 /// A line after the first.
@@ -122,6 +180,8 @@ pub(super) struct Body {
     pub(super) changes: Vec<JournaledChange>,
     /// The epochs that restores skipped.
     pub(super) skipped: Vec<Skipped>,
+    /// The numbers of the changes.
+    pub(super) numbers: Numbers,
     /// The number of corrupt lines.
     pub(super) corrupt_lines: u64,
     /// The epochs whose changes may have been in them.
@@ -163,9 +223,15 @@ impl Body {
             body.last = Some((epoch, lines.offset));
             match line {
                 Line::Change(change) if change.epoch > known => {
+                    let owner = Owner::Authority(change.authority);
+                    body.numbers.add(owner, epoch, change.number);
                     changes.insert((change.authority, change.serial), change);
                 }
                 Line::Skipped(one) if one.until > known => body.skipped.push(one),
+                Line::Configuration(one) if one.epoch > known => {
+                    let owner = Owner::Account(one.account);
+                    body.numbers.add(owner, epoch, one.number);
+                }
                 Line::Change(_) | Line::Skipped(_) | Line::Configuration(_) => {}
             }
         }
@@ -232,10 +298,13 @@ impl Line {
                     _ => return None,
                 },
             }),
-            [epoch, "configuration", account] => Self::Configuration(JournaledConfiguration {
-                epoch: epoch.parse().ok()?,
-                account: account.parse().ok()?,
-            }),
+            [epoch, "configuration", account, ref number @ ..] => {
+                Self::Configuration(JournaledConfiguration {
+                    epoch: epoch.parse().ok()?,
+                    account: account.parse().ok()?,
+                    number: number_field(number)?,
+                })
+            }
             _ => Self::Change(JournaledChange::from_fields(&fields)?),
         };
         // Exactly what was written: no other form of the same values.
@@ -259,7 +328,8 @@ impl Skipped {
 
 impl JournaledConfiguration {
     pub(super) fn to_line(self) -> String {
-        let text = format!("{}\tconfiguration\t{}\t", self.epoch, self.account);
+        let number = number_text(self.number);
+        let text = format!("{}\tconfiguration\t{}\t{number}", self.epoch, self.account);
         format!("{text}{}\n", check_digits(text.as_bytes()))
     }
 }
@@ -279,8 +349,10 @@ impl JournaledChange {
         };
         let fingerprint = Hex(&self.fingerprint_sha256);
         let expires_on = self.expires_on.unix_microseconds();
+        let number = number_text(self.number);
         let text = format!(
-            "{epoch}\t{what}\t{authority}\t{certificate}\t{serial}\t{fingerprint}\t{expires_on}\t"
+            "{epoch}\t{what}\t{authority}\t{certificate}\t{serial}\t{fingerprint}\t{expires_on}\t\
+             {number}"
         );
         format!("{text}{}\n", check_digits(text.as_bytes()))
     }
@@ -296,6 +368,7 @@ impl JournaledChange {
             serial,
             fingerprint,
             expires_on,
+            ref number @ ..,
         ] = fields[..]
         else {
             return None;
@@ -313,7 +386,25 @@ impl JournaledChange {
             serial: SerialNumber::from_bytes(read_hex(serial)?),
             fingerprint_sha256: read_hex(fingerprint)?,
             expires_on: timestamp(expires_on)?,
+            number: number_field(number)?,
         })
+    }
+}
+
+/// Returns the last field of a change, with its tab; nothing if there is no number.
+fn number_text(number: Option<u64>) -> String {
+    number.map_or_else(String::new, |number| format!("{number}\t"))
+}
+
+/// Reads the rest of the fields. The outer `None`: it is something else than a number.
+fn number_field(rest: &[&str]) -> Option<Option<u64>> {
+    match rest {
+        [] => Some(None),
+        [number] => {
+            let number: u64 = number.parse().ok()?;
+            (number <= EPOCH_MAX).then_some(Some(number))
+        }
+        _ => None,
     }
 }
 
@@ -388,6 +479,7 @@ mod tests {
             serial: SerialNumber::from_bytes([0x40 + epoch as u8; 20]),
             fingerprint_sha256: [4; 32],
             expires_on: Timestamp::from_unix(1_800_000_000),
+            number: Some(epoch),
         }
     }
 

@@ -1,18 +1,20 @@
 //! The start after a restore: changes that the journal has and the database does not.
 
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use certgate_model::{
-    AccountId, AuditAction, AuditOwner, By, CertificateState, ResourceType, RevocationReason,
-    Timestamp, ZoneId,
+    AccountId, AuditAction, AuditOwner, AuthorityId, By, CertificateState, ResourceType,
+    RevocationReason, Timestamp, ZoneId,
 };
 
 use super::journal::JournalContent;
-use super::journal_text::JournaledChange;
+use super::journal_text::{JournaledChange, Numbers, Owner, Skipped};
 use crate::audit::{AuditEvent, reason_text};
 use crate::db::{Db, Row, values};
 use crate::position::Position;
 use crate::schema::{EPOCH_GAPS, LOST_CERTIFICATES};
+use crate::verbs::account_epochs::{self, Stretch};
 use crate::verbs::audit;
 use crate::verbs::counters::Shifts;
 use crate::verbs::indexing::Uncounted;
@@ -75,16 +77,7 @@ pub(super) async fn replay<D: Db>(
         missing: content.missing.clone(),
         ..Restored::default()
     };
-    audit::record_restore(db, from_epoch, at).await?;
-    for change in &content.changes {
-        replay_one(db, change, at, &mut done).await?;
-    }
-    // CRLs may have been made since that have higher numbers and later changes.
-    db.execute("UPDATE crl_states SET made_epoch = -1", &[])
-        .await?;
-    // Certificates that were issued after the backup are lost: their CAs look unused.
-    db.execute("UPDATE authorities SET has_signed = TRUE", &[])
-        .await?;
+    audit::record_restore(db, at).await?;
     let now = content.to_skip(from_epoch);
     // Where changes are missing, the new gap begins before the earlier ones.
     let before = if content.is_all {
@@ -98,13 +91,90 @@ pub(super) async fn replay<D: Db>(
         .flat_map(|gap| values![gap.after, gap.until, gap.is_all])
         .collect();
     seal::insert(db, &EPOCH_GAPS, &gaps).await?;
+    replay_numbers(db, &content.numbers, before).await?;
+    for change in &content.changes {
+        replay_one(db, change, at, &mut done).await?;
+    }
+    // CRLs may have been made since that have higher numbers and later changes.
+    db.execute("UPDATE crl_states SET made_epoch = -1", &[])
+        .await?;
+    // Certificates that were issued after the backup are lost: their CAs look unused.
+    db.execute("UPDATE authorities SET has_signed = TRUE", &[])
+        .await?;
     // Hostnames and CAs are those of the backup: followers must read them again.
     let until = i64::try_from(now.until).unwrap_or(i64::MAX);
     let update = "UPDATE accounts SET configuration_epoch = ?1, configuration_check = ?2";
     db.execute(update, &values![until, !until]).await?;
+    // Each earlier restore has given out numbers.
+    let unknown = content.skipped.len() - before.len();
+    number_restore(db, until, (unknown as i64) << 32).await?;
     let update = "UPDATE store SET last_epoch = ?1, restored = FALSE WHERE \"only\" = 1";
     db.execute(update, &values![now.until]).await?;
     Ok(done)
+}
+
+/// Gives the changes the numbers that accounts had for them, because clients know those.
+/// `restores` are the gaps that earlier restores have left.
+async fn replay_numbers<D: Db>(
+    db: &D,
+    numbers: &Numbers,
+    restores: &[Skipped],
+) -> Result<(), StoreError> {
+    // Only backups of earlier versions lack such changes.
+    let update = "UPDATE account_epochs SET until = ?1 WHERE epoch = 0 AND until < ?1 \
+                  AND NOT EXISTS (SELECT 1 FROM account_epochs AS later \
+                  WHERE later.account = account_epochs.account AND later.epoch > 0)";
+    db.execute(update, &values![numbers.unnumbered]).await?;
+    let mut restores: Vec<_> = restores.iter().map(|gap| gap.until).collect();
+    restores.retain(|until| *until > numbers.unnumbered);
+    let mut restores = restores.into_iter().peekable();
+    let mut accounts = HashMap::<AuthorityId, Option<AccountId>>::new();
+    for one in &numbers.stretches {
+        while let Some(until) = restores.next_if(|until| *until < one.first) {
+            number_restore(db, i64::try_from(until).unwrap_or(i64::MAX), 0).await?;
+        }
+        let account = match one.owner {
+            Owner::Account(account) => Some(account),
+            Owner::Authority(authority) => match accounts.get(&authority) {
+                Some(known) => *known,
+                None => {
+                    let select = "SELECT account FROM authorities WHERE id = ?1";
+                    let values = values![authority];
+                    let found = db.optional(select, &values, |row| row.get(0)).await?;
+                    accounts.insert(authority, found);
+                    found
+                }
+            },
+        };
+        // The backup may lack the account, or a CA.
+        let insert = "INSERT INTO account_epochs (account, epoch, until, number) \
+                      SELECT id, ?2, ?3, ?4 FROM accounts WHERE id = ?1";
+        if let Some(account) = account {
+            let cells = values![account, one.first, one.last, one.number];
+            db.execute(insert, &cells).await?;
+        }
+    }
+    for until in restores {
+        number_restore(db, i64::try_from(until).unwrap_or(i64::MAX), 0).await?;
+    }
+    Ok(())
+}
+
+/// Numbers the change of every account's hostnames and CAs that a restore is: the last epoch of
+/// its gap. `left_out` numbers are left out before.
+async fn number_restore<D: Db>(db: &D, epoch: i64, left_out: i64) -> Result<(), StoreError> {
+    let accounts = db.rows("SELECT id FROM accounts", &[], |row| row.get(0));
+    let stretches: Vec<_> = accounts
+        .await?
+        .into_iter()
+        .map(|account| Stretch {
+            account,
+            first: epoch,
+            last: epoch,
+        })
+        .collect();
+    account_epochs::number(db, &stretches, left_out - 1).await?;
+    Ok(())
 }
 
 async fn replay_one<D: Db>(
@@ -283,7 +353,8 @@ async fn log<D: Db>(
         Some((_, reason)) => (AuditAction::Revoke, reason_text(reason)),
         None => (AuditAction::Reactivate, String::new()),
     };
-    let detail = format!("{reason}epoch={} again after a restore", change.epoch);
+    let number = change.number.unwrap_or(change.epoch);
+    let detail = format!("{reason}epoch={number} again after a restore");
     let certificate = change.certificate.as_bytes();
     let mut event = AuditEvent::new(action, ResourceType::ClientCertificate, certificate, detail)
         .of_certificate(change.fingerprint_sha256);

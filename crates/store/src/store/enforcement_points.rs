@@ -9,9 +9,10 @@ use certgate_model::{
 use super::View::{Snapshot, Statement};
 use super::{Engine, SqlStore};
 use crate::traits::{EnforcementPoints, ReadEnforcementPoints};
-use crate::verbs::enforcement;
+use crate::verbs::{account_epochs, enforcement};
 use crate::{
-    Acknowledged, EnforcementPointDeleted, EnforcementPointRegistered, RevokedPosition, StoreError,
+    Acknowledged, EnforcementPointDeleted, EnforcementPointRegistered, LastEpochs, RevokedPosition,
+    StoreError,
 };
 
 #[async_trait]
@@ -78,6 +79,24 @@ impl<E: Engine> ReadEnforcementPoints for SqlStore<E> {
                 ))
             },
         )
+        .await
+    }
+
+    async fn last_epochs(&self, account: AccountId) -> Result<LastEpochs, StoreError> {
+        self.read(Statement, account, |db, account| {
+            Box::pin(account_epochs::last(db, *account))
+        })
+        .await
+    }
+
+    async fn known_epoch(
+        &self,
+        account: AccountId,
+        number: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        self.read(Statement, (account, number), |db, (account, number)| {
+            Box::pin(account_epochs::known(db, *account, *number))
+        })
         .await
     }
 

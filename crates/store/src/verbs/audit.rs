@@ -9,7 +9,7 @@ use certgate_model::{
 };
 use futures_util::future::try_join3;
 
-use super::certificate_events;
+use super::{account_epochs, certificate_events};
 use crate::audit::{AuditEvent, ChainCheck, ChainEnd};
 use crate::db::{Db, Row, values};
 use crate::error::corrupt;
@@ -314,21 +314,21 @@ pub(crate) async fn hash_of<D: Db>(
 }
 
 /// Records in every log that the database was restored: entries after the backup are missing there.
-pub(crate) async fn record_restore<D: Db>(
-    db: &D,
-    epoch: u64,
-    at: Timestamp,
-) -> Result<(), StoreError> {
+pub(crate) async fn record_restore<D: Db>(db: &D, at: Timestamp) -> Result<(), StoreError> {
     let select = "SELECT is_user, owner FROM audit_chains";
     let owners = db
         .rows(select, &[], |row| Ok(owner(row.get(0)?, row.get(1)?)))
         .await?;
     for owner in owners {
+        let mut detail = "database restored from a backup".to_owned();
         let kind = match owner {
             AuditOwner::User(_) => ResourceType::User,
-            AuditOwner::Account(_) => ResourceType::Account,
+            AuditOwner::Account(account) => {
+                let last = account_epochs::last(db, account).await?;
+                detail.push_str(&format!(" epoch={}", last.of_account));
+                ResourceType::Account
+            }
         };
-        let detail = format!("database restored from a backup epoch={epoch}");
         let event = AuditEvent::new(AuditAction::Update, kind, owner.as_bytes(), detail);
         record(db, owner, &By::system(at), event).await?;
     }

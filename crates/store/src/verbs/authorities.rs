@@ -6,7 +6,7 @@ use certgate_model::{
 };
 
 use super::stage::{Stage, Step};
-use super::{audit, configuration, revocations};
+use super::{account_epochs, audit, configuration, revocations};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, Value, values};
 use crate::schema::AUTHORITIES;
@@ -99,7 +99,13 @@ pub(crate) async fn managed_all<D: Db>(
             published_epoch: stage.published,
         })
     };
-    db.rows(select, &values![account], read).await
+    let mut found = db.rows(select, &values![account], read).await?;
+    let published: Vec<_> = found.iter().map(|one| one.published_epoch).collect();
+    let numbers = account_epochs::numbers_of(db, account, &published).await?;
+    for (one, number) in found.iter_mut().zip(numbers) {
+        one.published_epoch = number;
+    }
+    Ok(found)
 }
 
 /// Returns true if the account has a prepared CA.
@@ -156,18 +162,18 @@ pub(crate) async fn replace_managed<D: Db>(
     let Some(room) = make_room(db, authority.account, max, None).await? else {
         return Ok(AuthorityReplaced::TooMany);
     };
-    let epoch = configuration::take_epoch(db, authority.account).await?;
+    let taken = configuration::take_epoch(db, authority.account).await?;
     let stage = Stage {
         step: Step::Signing,
-        published: epoch.unsigned_abs(),
-        activated: epoch.unsigned_abs(),
+        published: taken.epoch.unsigned_abs(),
+        activated: taken.epoch.unsigned_abs(),
     };
     let number = insert(db, authority, stage).await?;
     let activate = "UPDATE accounts SET managed_authority = ?1 WHERE id = ?2";
     db.execute(activate, &values![number, authority.account])
         .await?;
     let discarded = room.use_up(db, authority.account, by).await?;
-    let mut detail = format!("algorithm={} epoch={epoch}", authority.algorithm);
+    let mut detail = format!("algorithm={} epoch={}", authority.algorithm, taken.number);
     if let Some(replaced) = expected {
         detail.push_str(&format!(" replaced={replaced}"));
     }

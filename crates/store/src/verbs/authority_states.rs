@@ -7,7 +7,7 @@ use certgate_model::{
 
 use super::authorities::{insert, make_room};
 use super::stage::{Stage, Step};
-use super::{audit, authority_requests, configuration, enforcement};
+use super::{account_epochs, audit, authority_requests, configuration, enforcement};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, values};
 use crate::{AuthorityActivated, AuthorityPrepared, AuthorityRetired, Confirmation, StoreError};
@@ -91,17 +91,17 @@ pub(crate) async fn prepare<D: Db>(
     let Some(room) = make_room(db, account, max, active).await? else {
         return Ok(AuthorityPrepared::TooMany);
     };
-    let epoch = configuration::take_epoch(db, account).await?;
+    let taken = configuration::take_epoch(db, account).await?;
     let stage = Stage {
         step: Step::Prepared,
-        published: epoch.unsigned_abs(),
+        published: taken.epoch.unsigned_abs(),
         activated: 0,
     };
     insert(db, authority, stage).await?;
     let discarded = room.use_up(db, account, by).await?;
     let detail = format!(
-        "algorithm={} state=prepared epoch={epoch}",
-        authority.algorithm
+        "algorithm={} state=prepared epoch={}",
+        authority.algorithm, taken.number
     );
     let (action, kind) = (AuditAction::Create, ResourceType::ManagedAuthority);
     let event = AuditEvent::new(action, kind, authority.id.as_bytes(), detail);
@@ -127,6 +127,7 @@ pub(crate) async fn activate<D: Db>(
         step, published, ..
     } = changing.stage;
     if confirmation == Confirmation::Missing {
+        let published = account_epochs::number_of(db, account, published).await?;
         // A retired CA is not published, so that no point accepts its certificates.
         let knows = |point: &EnforcementPointRecord| {
             step != Step::Retired && point.acknowledged_epoch >= published
@@ -145,8 +146,8 @@ pub(crate) async fn activate<D: Db>(
     let update = "UPDATE accounts SET managed_authority = ?1 WHERE id = ?2";
     db.execute(update, &values![changing.number, account])
         .await?;
-    let epoch = configuration::take_epoch(db, account).await?;
-    let activated = epoch.unsigned_abs();
+    let taken = configuration::take_epoch(db, account).await?;
+    let activated = taken.epoch.unsigned_abs();
     let stage = Stage {
         step: Step::Signing,
         published: match step {
@@ -155,7 +156,7 @@ pub(crate) async fn activate<D: Db>(
         },
         activated,
     };
-    let mut detail = format!("state=active epoch={epoch}");
+    let mut detail = format!("state=active epoch={}", taken.number);
     if let Some(replaced) = replaced {
         detail.push_str(&format!(" replaced={replaced}"));
     }
@@ -187,12 +188,12 @@ pub(crate) async fn retire<D: Db>(
     if confirmation == Confirmation::Missing && changing.has_signed && is_valid {
         return Ok(AuthorityRetired::HasSigned);
     }
-    let epoch = configuration::take_epoch(db, account).await?;
+    let taken = configuration::take_epoch(db, account).await?;
     let stage = Stage {
         step: Step::Retired,
         ..changing.stage
     };
-    let detail = format!("state=retired epoch={epoch}");
+    let detail = format!("state=retired epoch={}", taken.number);
     changing.store(db, stage, by, detail).await?;
     Ok(AuthorityRetired::Retired)
 }

@@ -7,7 +7,6 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use certgate_model::{
     AccountId, AuditAction, AuditOwner, AuthorityRef, By, CertificateId, CertificateRecord, Event,
@@ -15,6 +14,7 @@ use certgate_model::{
 };
 use futures_util::future::{try_join, try_join5};
 
+use super::account_epochs::{self, Stretch};
 use super::audit;
 use super::certificates::{self, Found};
 use super::counters::Shifts;
@@ -58,7 +58,7 @@ pub(crate) async fn make<D: Db>(
     let mut certificates = read(db, changes).await?;
     // 1. Decide.
     let mut outcomes = Vec::with_capacity(changes.len());
-    let (mut accepted, mut authorities) = (Vec::new(), Vec::new());
+    let (mut accepted, mut owners) = (Vec::new(), Vec::new());
     for change in changes {
         let Some(changing) = certificates.get_mut(&(change.zone, change.id)) else {
             outcomes.push(None);
@@ -69,7 +69,7 @@ pub(crate) async fn make<D: Db>(
                 Transition::To(_) => {
                     changing.is_changed = true;
                     if change.event != Event::Settle {
-                        authorities.push(changing.authority);
+                        owners.push((changing.account, changing.authority));
                         accepted.push(*change);
                     } else {
                         changing.settled_on = Some(change.by.at);
@@ -83,9 +83,9 @@ pub(crate) async fn make<D: Db>(
     }
     // 2. Each accepted change has an epoch, and an entry in the log of its account.
     let (mut aged, mut logs) = (Aged::default(), Logs::default());
-    for (change, epoch) in accepted
+    for (change, Taken { epoch, number }) in accepted
         .into_iter()
-        .zip(Epochs::new(authorities).take(db).await?)
+        .zip(Epochs::new(owners).take(db).await?)
     {
         let Some(changing) = certificates.get_mut(&(change.zone, change.id)) else {
             continue;
@@ -96,7 +96,7 @@ pub(crate) async fn make<D: Db>(
             Event::Revoke(reason) => (AuditAction::Revoke, reason_text(reason)),
             _ => (AuditAction::Reactivate, String::new()),
         };
-        let detail = format!("{reason}epoch={epoch}");
+        let detail = format!("{reason}epoch={number}");
         logs.add(
             changing.account,
             &change.by,
@@ -270,33 +270,82 @@ pub(super) fn expect_one_each(
     }
 }
 
-/// The epochs that a batch takes, one for each accepted change: the numbers of the CAs.
-pub(super) struct Epochs(Vec<i64>);
+/// The epoch of a change, and the number that its account has for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken {
+    pub(super) epoch: i64,
+    pub(super) number: i64,
+}
+
+/// The epochs that a batch takes, one for each accepted change: the accounts and the numbers of
+/// their CAs.
+pub(super) struct Epochs(Vec<(AccountId, i64)>);
 
 impl Epochs {
-    pub(super) fn new(authorities: Vec<i64>) -> Self {
-        Self(authorities)
+    pub(super) fn new(owners: Vec<(AccountId, i64)>) -> Self {
+        Self(owners)
     }
 
-    /// Takes the next epochs, in the order of the changes, and stores the last one of each CA.
-    pub(super) async fn take<D: Db>(self, db: &D) -> Result<Range<i64>, StoreError> {
-        let Self(authorities) = self;
-        let count = authorities.len() as i64;
+    /// Takes the next epochs, and stores the last one of each CA. Those of an account follow each
+    /// other, in the order of its changes.
+    pub(super) async fn take<D: Db>(self, db: &D) -> Result<Vec<Taken>, StoreError> {
+        let Self(owners) = self;
+        let count = owners.len() as i64;
         if count == 0 {
-            return Ok(0..0);
+            return Ok(Vec::new());
         }
         let next = "UPDATE store SET last_epoch = last_epoch + ?1 WHERE \"only\" = 1 \
                     RETURNING last_epoch";
         let last: i64 = db.one(next, &values![count], |row| row.get(0)).await?;
-        let epochs = last - count + 1..last + 1;
-        let last_of_each: BTreeMap<_, _> = authorities.into_iter().zip(epochs.clone()).collect();
+        let mut counts = BTreeMap::<AccountId, i64>::new();
+        for (account, _) in &owners {
+            *counts.entry(*account).or_default() += 1;
+        }
+        let (mut stretches, mut next) = (Vec::new(), last - count + 1);
+        for (account, count) in counts {
+            stretches.push(Stretch {
+                account,
+                first: next,
+                last: next + count - 1,
+            });
+            next += count;
+        }
+        let mut next_of: BTreeMap<_, _> = stretches
+            .iter()
+            .map(|stretch| (stretch.account, stretch.first))
+            .collect();
+        let mut epochs = Vec::with_capacity(owners.len());
+        for (account, _) in &owners {
+            let next = next_of.entry(*account).or_default();
+            epochs.push(*next);
+            *next += 1;
+        }
+        let authorities = owners.iter().map(|(_, authority)| *authority);
+        let last_of_each: BTreeMap<_, _> = authorities.zip(epochs.iter().copied()).collect();
         let cells: Vec<_> = last_of_each
             .into_iter()
             .map(|(authority, epoch)| values![epoch, authority].to_vec())
             .collect();
         let update = "UPDATE authorities SET last_epoch = ?1 WHERE number = ?2";
-        db.execute_each(update, &cells).await?;
-        Ok(epochs)
+        let (_, last_numbers) = try_join(
+            db.execute_each(update, &cells),
+            account_epochs::number(db, &stretches, 0),
+        )
+        .await?;
+        // The epochs of an account and its numbers differ by the same value.
+        let distances: BTreeMap<_, _> = stretches
+            .iter()
+            .zip(last_numbers)
+            .map(|(stretch, number)| (stretch.account, stretch.last - number))
+            .collect();
+        let taken = owners
+            .iter()
+            .zip(epochs)
+            .map(|((account, _), epoch)| Taken {
+                epoch,
+                number: epoch - distances.get(account).copied().unwrap_or_default(),
+            });
+        Ok(taken.collect())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The full check: the only verb that reads every row.
 
+mod account_epochs;
 mod authorities;
 mod indexes;
 mod lists;
@@ -400,6 +401,7 @@ async fn all_certificates<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<St
         raise(&mut counted.epochs, authority, epoch);
     }
     epochs(db, &counted.epochs, &mut lines).await?;
+    lines.extend(account_epochs::stretches(db).await?);
     lines.extend(authorities::states(db, &counted.authorities).await?);
     counted.search.compare(db, &mut lines).await?;
     Ok(lines)

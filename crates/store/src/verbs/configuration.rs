@@ -4,8 +4,10 @@ use certgate_model::{
     AccountId, AuthorityState, EnforcedConfiguration, EnforcedHostname, EnforcedManagedAuthority,
     EnforcedUploadedAuthority, MtlsCertificateId, ZoneId,
 };
+use futures_util::future::try_join;
 
-use super::revocations;
+use super::account_epochs::{self, Stretch, select_number};
+use super::changes::Taken;
 use super::stage::Stage;
 use crate::StoreError;
 use crate::db::{Db, Row, values};
@@ -17,34 +19,48 @@ pub(crate) async fn read<D: Db>(
     account: AccountId,
 ) -> Result<EnforcedConfiguration, StoreError> {
     Ok(EnforcedConfiguration {
-        epoch: revocations::last_epoch(db).await?,
+        epoch: account_epochs::last(db, account).await?.of_account,
         hostnames: hostnames(db, account).await?,
         managed: managed(db, account).await?,
         uploaded: uploaded(db, account).await?,
     })
 }
 
-/// Gives a change of the hostnames or CAs of an account the next epoch, and returns it for the
-/// audit log.
-pub(crate) async fn take_epoch<D: Db>(db: &D, account: AccountId) -> Result<i64, StoreError> {
+/// Gives a change of the hostnames or CAs of an account the next epoch, and returns it, with its
+/// number for the audit log.
+pub(super) async fn take_epoch<D: Db>(db: &D, account: AccountId) -> Result<Taken, StoreError> {
     let next = "UPDATE store SET last_epoch = last_epoch + 1 WHERE \"only\" = 1 \
                 RETURNING last_epoch";
     let epoch: i64 = db.one(next, &[], |row| row.get(0)).await?;
     let update = "UPDATE accounts SET configuration_epoch = ?1, configuration_check = ?2 \
                   WHERE id = ?3";
-    db.execute(update, &values![epoch, !epoch, account]).await?;
-    Ok(epoch)
+    let stretch = Stretch {
+        account,
+        first: epoch,
+        last: epoch,
+    };
+    let cells = values![epoch, !epoch, account];
+    let (_, numbers) = try_join(
+        db.execute(update, &cells),
+        account_epochs::number(db, &[stretch], 0),
+    )
+    .await?;
+    let number = numbers.first().copied().unwrap_or_default();
+    Ok(Taken { epoch, number })
 }
 
-/// Returns the epoch of the last change of the hostnames or CAs of an account, if it is after
-/// `after`.
-pub(crate) async fn epoch_after<D: Db>(
+/// Returns the account's number of the last change of its hostnames or CAs, if the epoch of the
+/// change is after `after`.
+pub(crate) async fn number_after<D: Db>(
     db: &D,
     account: AccountId,
     after: u64,
 ) -> Result<Option<u64>, StoreError> {
-    let select = "SELECT configuration_epoch FROM accounts \
-                  WHERE id = ?1 AND configuration_epoch > ?2";
+    let select = concat!(
+        "SELECT ",
+        select_number!("accounts.id", "accounts.configuration_epoch"),
+        " FROM accounts WHERE id = ?1 AND configuration_epoch > ?2"
+    );
     db.optional(select, &values![account, after], |row| row.get(0))
         .await
 }

@@ -7,7 +7,8 @@ use certgate_model::{
 };
 use futures_util::future::try_join;
 
-use super::{audit, authorities, configuration, revocations, tenants};
+use super::account_epochs::{self, select_number};
+use super::{audit, authorities, configuration, tenants};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, values};
 use crate::schema::ENFORCEMENT_POINTS;
@@ -20,7 +21,12 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, account, token, name, lease_seconds, acknowledged_epoch, seen_on, \
-             registered_on, terms FROM enforcement_points ",
+             registered_on, terms, ",
+            select_number!(
+                "enforcement_points.account",
+                "enforcement_points.acknowledged_epoch"
+            ),
+            " FROM enforcement_points ",
             $rest
         )
     };
@@ -48,18 +54,24 @@ async fn find<D: Db>(
     db.optional(select, &values![id, account], point_row).await
 }
 
-/// Returns the epoch of the last change of an account's certificates, hostnames or CAs; 0 before
+/// Returns the account's number of the last change of its certificates, hostnames or CAs; 0 before
 /// there is one.
 pub(crate) async fn account_epoch<D: Db>(db: &D, account: AccountId) -> Result<u64, StoreError> {
-    let of_certificates = "SELECT coalesce(max(last_epoch), 0) FROM authorities \
-                           WHERE account = ?1 AND NOT retired";
+    let of_certificates = concat!(
+        "SELECT ",
+        select_number!(
+            "?1",
+            "(SELECT max(last_epoch) FROM authorities WHERE account = ?1 AND NOT retired)"
+        )
+    );
     let account_values = values![account];
+    let read = |row: &dyn Row| row.get::<Option<u64>>(0);
     let (certificates, configuration) = try_join(
-        db.one(of_certificates, &account_values, |row| row.get(0)),
-        configuration::epoch_after(db, account, 0),
+        db.one(of_certificates, &account_values, read),
+        configuration::number_after(db, account, 0),
     )
     .await?;
-    Ok(configuration.unwrap_or(0).max(certificates))
+    Ok(configuration.max(certificates).unwrap_or(0))
 }
 
 /// Returns the points that have not acknowledged every change of their account.
@@ -128,7 +140,8 @@ pub(crate) async fn register<D: Db>(
         now.token,
         &now.name,
         now.lease_seconds,
-        now.acknowledged_epoch,
+        // An update does not write it.
+        0_i64,
         now.seen_on,
         now.lease_until(),
         now.registered_on,
@@ -152,13 +165,14 @@ pub(crate) async fn register<D: Db>(
     Ok(EnforcementPointRegistered::Registered(now))
 }
 
-/// Stores an acknowledgement. One of an earlier epoch only renews the lease.
+/// Stores an acknowledgement: `number` is the account's. One of an earlier change only renews the
+/// lease.
 pub(crate) async fn acknowledge<D: Db>(
     db: &D,
     account: AccountId,
     id: EnforcementPointId,
     token: TokenId,
-    epoch: u64,
+    number: u64,
     at: Timestamp,
 ) -> Result<Acknowledged, StoreError> {
     let Some(known) = find(db, account, id).await? else {
@@ -167,23 +181,21 @@ pub(crate) async fn acknowledge<D: Db>(
     if known.token != token {
         return Ok(Acknowledged::OfAnotherToken);
     }
-    let last = revocations::last_epoch(db).await?;
-    if epoch > last {
-        return Ok(Acknowledged::Ahead(last));
-    }
+    let Some(epoch) = account_epochs::known(db, account, number).await? else {
+        let last = account_epochs::last(db, account).await?;
+        return Ok(Acknowledged::Ahead(last.of_account));
+    };
     let now = EnforcementPointRecord {
-        acknowledged_epoch: known.acknowledged_epoch.max(epoch),
+        acknowledged_epoch: known.acknowledged_epoch.max(number),
         seen_on: at,
         ..known
     };
-    let update = "UPDATE enforcement_points SET acknowledged_epoch = ?1, seen_on = ?2, \
-                  live_until = ?3, forget_on = ?4 WHERE id = ?5";
+    let update = "UPDATE enforcement_points SET acknowledged_epoch = \
+                  CASE WHEN acknowledged_epoch < ?1 THEN ?1 ELSE acknowledged_epoch END, \
+                  seen_on = ?2, live_until = ?3, forget_on = ?4 WHERE id = ?5";
     let ends = (now.lease_until(), now.forget_on());
-    db.execute(
-        update,
-        &values![now.acknowledged_epoch, at, ends.0, ends.1, id],
-    )
-    .await?;
+    db.execute(update, &values![epoch, at, ends.0, ends.1, id])
+        .await?;
     Ok(Acknowledged::Acknowledged(now))
 }
 
@@ -342,31 +354,40 @@ async fn by_shard<D: Db, T: Send>(
     Ok(revoked)
 }
 
-/// Returns the certificates whose last change came after an epoch, and the last change of the
-/// configuration, in the order of those changes: of each CA of the account as many as may be
-/// needed, then the first of all these.
+/// Returns the certificates whose last change came after the epoch `after`, and the last change of
+/// the configuration, in the order of those changes, with their numbers in the account: of each CA
+/// of the account as many as may be needed, then the first of all these.
 pub(crate) async fn changes<D: Db>(
     db: &D,
     account: AccountId,
     after: u64,
     limit: u32,
 ) -> Result<Vec<FollowedChange>, StoreError> {
-    let changed = "SELECT statuses.epoch, certificates.serial, certificates.fingerprint_sha256, \
-                   statuses.status FROM statuses INDEXED BY statuses_by_epoch \
-                   JOIN certificates ON certificates.position = statuses.position \
-                   WHERE statuses.authority = ?1 AND statuses.epoch IS NOT NULL \
-                   AND statuses.epoch > ?2 ORDER BY statuses.epoch LIMIT ?3";
+    let changed = concat!(
+        "SELECT ",
+        select_number!("?4", "statuses.epoch"),
+        ", certificates.serial, certificates.fingerprint_sha256, statuses.status \
+         FROM statuses INDEXED BY statuses_by_epoch \
+         JOIN certificates ON certificates.position = statuses.position \
+         WHERE statuses.authority = ?1 AND statuses.epoch IS NOT NULL \
+         AND statuses.epoch > ?2 ORDER BY statuses.epoch LIMIT ?3"
+    );
     // 3 is the code of `revoked`; none of these certificates can be restored.
-    let lost = "SELECT epoch, serial, fingerprint_sha256, CAST(3 AS SMALLINT) \
-                FROM lost_certificates INDEXED BY lost_certificates_by_epoch \
-                WHERE authority = ?1 AND epoch > ?2 ORDER BY epoch LIMIT ?3";
+    let lost = concat!(
+        "SELECT ",
+        select_number!("?4", "lost_certificates.epoch"),
+        ", serial, fingerprint_sha256, CAST(3 AS SMALLINT) \
+         FROM lost_certificates INDEXED BY lost_certificates_by_epoch \
+         WHERE lost_certificates.authority = ?1 AND lost_certificates.epoch > ?2 \
+         ORDER BY lost_certificates.epoch LIMIT ?3"
+    );
     let of_account = "SELECT number, id FROM authorities WHERE account = ?1 AND last_epoch > ?2";
     let account_values = values![account, after];
     let (authorities, configuration) = try_join(
         db.rows(of_account, &account_values, |row| {
             Ok((row.get(0)?, row.get(1)?))
         }),
-        configuration::epoch_after(db, account, after),
+        configuration::number_after(db, account, after),
     )
     .await?;
     let authorities: Vec<(i64, AuthorityId)> = authorities;
@@ -376,7 +397,7 @@ pub(crate) async fn changes<D: Db>(
         for statement in [changed, lost] {
             let read = |row: &dyn Row| change_row(authority, row).map(FollowedChange::Certificate);
             changes.extend(
-                db.rows(statement, &values![number, after, limit], read)
+                db.rows(statement, &values![number, after, limit, account], read)
                     .await?,
             );
         }
@@ -410,7 +431,7 @@ fn point_row(row: &dyn Row) -> Result<EnforcementPointRecord, StoreError> {
         covers,
         when_stale,
         forget_seconds,
-        acknowledged_epoch: row.get(5)?,
+        acknowledged_epoch: row.get::<Option<u64>>(9)?.unwrap_or(0),
         seen_on: row.get(6)?,
         registered_on: row.get(7)?,
     })

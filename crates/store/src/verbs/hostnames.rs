@@ -103,7 +103,7 @@ pub(crate) async fn replace<D: Db>(
     detail.push_str(&format!(
         "count={} epoch={} hostnames={}",
         hostnames.len(),
-        configuration::take_epoch(db, record.account).await?,
+        configuration::take_epoch(db, record.account).await?.number,
         hostnames.join(",")
     ));
     let (action, kind) = (AuditAction::Update, ResourceType::HostnameAssociations);
@@ -112,8 +112,8 @@ pub(crate) async fn replace<D: Db>(
     Ok(HostnamesReplaced::Replaced)
 }
 
-/// Deletes every list of a zone, whose account is `account`; returns the epoch of this change. An
-/// empty zone changes nothing.
+/// Deletes every list of a zone, whose account is `account`; returns the account's number of this
+/// change. An empty zone changes nothing.
 pub(crate) async fn delete_of_zone<D: Db>(
     db: &D,
     zone: i64,
@@ -122,7 +122,7 @@ pub(crate) async fn delete_of_zone<D: Db>(
     let delete = "DELETE FROM hostname_associations WHERE zone = ?1";
     match db.execute(delete, &values![zone]).await? {
         0 => Ok(None),
-        _ => Ok(Some(configuration::take_epoch(db, account).await?)),
+        _ => Ok(Some(configuration::take_epoch(db, account).await?.number)),
     }
 }
 

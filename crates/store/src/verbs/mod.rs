@@ -4,6 +4,7 @@
 //! that writes reads before it writes, and can be run twice. Only [`check`] does work that grows
 //! with the number of certificates.
 
+pub(crate) mod account_epochs;
 pub(crate) mod adopting;
 pub(crate) mod audit;
 pub(crate) mod authorities;

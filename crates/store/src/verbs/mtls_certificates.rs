@@ -98,8 +98,8 @@ async fn log<D: Db>(
     // A leaf certificate is not part of the configuration of enforcement points.
     let epoch = match certificate.ca {
         true => {
-            let epoch = configuration::take_epoch(db, certificate.account).await?;
-            format!("epoch={epoch} ")
+            let taken = configuration::take_epoch(db, certificate.account).await?;
+            format!("epoch={} ", taken.number)
         }
         false => String::new(),
     };

@@ -138,9 +138,9 @@ pub(crate) async fn record<D: Db>(
     let changed: Vec<_> = placed
         .iter()
         .filter(is_changed)
-        .map(|place| place.authority)
+        .map(|place| (place.account, place.authority))
         .collect();
-    let mut epochs = Epochs::new(changed).take(db).await?;
+    let mut epochs = Epochs::new(changed).take(db).await?.into_iter();
     let (mut aged, mut shifts, mut listed) = (Aged::default(), Shifts::default(), Vec::new());
     let (mut logs, mut tallies) = (Logs::default(), Tallies::default());
     for place in &mut placed {
@@ -157,7 +157,7 @@ pub(crate) async fn record<D: Db>(
             Standing::of(certificate, false),
         );
         if certificate.status != Status::Active {
-            let epoch = epochs.next().unwrap_or_default();
+            let epoch = epochs.next().map_or(0, |taken| taken.epoch);
             place.epoch = Some(epoch);
             aged.add(place.authority, certificate.serial, epoch);
             listed.push(Listed::new(place.authority, place.position, certificate));

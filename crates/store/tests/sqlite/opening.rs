@@ -73,6 +73,59 @@ async fn a_database_of_version_1_becomes_one_of_this_version() {
     store.close().await;
 }
 
+#[tokio::test]
+async fn followers_of_an_earlier_version_skip_no_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
+    let first = authority.account;
+    let second = conformance::account(1).id;
+    store
+        .record_account(conformance::account(1), by())
+        .await
+        .unwrap();
+    let ids = [1, 2, 3].map(|n| certificate(n, zone, &authority, Status::Active).id);
+    for n in [1, 2, 3] {
+        let record = certificate(n, zone, &authority, Status::Active);
+        store.record_certificate(record, None, by()).await.unwrap();
+    }
+    let revoke = async |store: &SqliteStore, n: usize| {
+        let changed = store.change_status(zone, ids[n], Event::HOLD, by()).await;
+        changed.unwrap().unwrap();
+    };
+    revoke(&store, 0).await;
+    revoke(&store, 1).await;
+    store.close().await;
+    drop(store);
+    // Version 9 has no numbers: each account sees the three epochs of the store.
+    pragma(
+        &file(&directory),
+        "DROP TABLE account_epochs; PRAGMA user_version = 9",
+    );
+    let store = open(&directory).unwrap();
+    for account in [first, second] {
+        for epoch in 0..=3 {
+            let known = store.known_epoch(account, epoch).await.unwrap();
+            assert_eq!(known, Some(epoch));
+        }
+        assert_eq!(store.known_epoch(account, 4).await.unwrap(), None);
+        assert_eq!(store.last_epochs(account).await.unwrap().of_account, 3);
+    }
+    let changes = store.revocation_changes(first, 2, 9).await.unwrap();
+    assert_eq!(changes.len(), 1);
+    // A server of version 9 that still runs shows the next epochs of the store. They are refused.
+    revoke(&store, 2).await;
+    let last = store.last_epochs(first).await.unwrap();
+    assert_eq!((last.of_store, last.of_account), (4, (1 << 32) + 4));
+    for unknown in [4, 5, 1 << 32, last.of_account - 1, last.of_account + 1] {
+        assert_eq!(store.known_epoch(first, unknown).await.unwrap(), None);
+    }
+    let changes = store.revocation_changes(first, 3, 9).await.unwrap();
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].epoch(), last.of_account);
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    store.close().await;
+}
+
 /// Returns the statements that make a database of version 4 with 4,000 certificates.
 fn version_4() -> String {
     let steps = concat!(

@@ -352,6 +352,12 @@ fn filling(octets: impl Fn(&str) -> String) -> String {
           i, i",
         ),
         (
+            "account_epochs",
+            "account, epoch, until, number",
+            20_000,
+            "octets(90000000 + i / 10), 1 + i, 1 + i, 1 + i % 10",
+        ),
+        (
             "audit_chains",
             "number, owner, is_user, entries, last_at, head",
             2_000,

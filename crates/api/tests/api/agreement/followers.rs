@@ -148,7 +148,10 @@ impl Follower {
             .collect();
         let epoch = lines.remove(0)["epoch"].as_u64().unwrap();
         let count = lines.pop().unwrap()["count"].clone();
-        assert_eq!((epoch, &count), (model.epoch, &json!(lines.len())));
+        assert_eq!(
+            (epoch, &count),
+            (model.last_of(self.account), &json!(lines.len()))
+        );
         let told: BTreeSet<_> = lines
             .iter()
             .map(|line| line["fingerprint_sha256"].as_str().unwrap().to_owned())
@@ -191,7 +194,7 @@ impl Follower {
         }
         assert_eq!(
             self.known.as_ref().unwrap().0,
-            model.epoch,
+            model.last_of(self.account),
             "everything was told"
         );
         self.check(app.clock.now(), model);

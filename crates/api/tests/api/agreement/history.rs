@@ -279,11 +279,11 @@ impl History {
             .await
             .result();
         let certificate = Certificate::new(account, &issued);
-        self.learn(certificate.authority).await;
+        self.learn(account, certificate.authority).await;
         self.model.certificates.push(certificate);
     }
 
-    async fn learn(&mut self, authority: AuthorityId) {
+    async fn learn(&mut self, account: usize, authority: AuthorityId) {
         if self
             .authorities
             .iter()
@@ -294,7 +294,7 @@ impl History {
                 .public(Method::GET, &format!("/ca/{authority}.crt"))
                 .await;
             self.authorities.push((authority, certificate.bytes));
-            self.model.epoch += 1;
+            self.model.change_of(account);
         }
     }
 
@@ -305,7 +305,7 @@ impl History {
                 self.accounts[account]
             );
             let authority = self.app.call(Method::POST, &path).await.result();
-            self.learn(authority["id"].as_str().unwrap().parse().unwrap())
+            self.learn(account, authority["id"].as_str().unwrap().parse().unwrap())
                 .await;
         }
     }
@@ -410,7 +410,7 @@ impl History {
                 certificate.id
             );
             let is_pending = status.starts_with("pending_");
-            let epoch = certificate.epoch();
+            let epoch = certificate.number();
             let is_held_back = self
                 .followers
                 .iter()

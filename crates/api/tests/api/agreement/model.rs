@@ -21,6 +21,16 @@ impl Revoked {
     }
 }
 
+/// An accepted change.
+struct Change {
+    /// The epoch in the store, which lists claim.
+    epoch: u64,
+    /// The epoch in the account, which clients see.
+    number: u64,
+    /// The state after it.
+    revoked: Option<Revoked>,
+}
+
 pub struct Certificate {
     /// 0 or 1.
     pub account: usize,
@@ -29,8 +39,7 @@ pub struct Certificate {
     pub serial: SerialNumber,
     pub fingerprint: String,
     pub expires_on: Timestamp,
-    /// The state after each accepted change.
-    changes: Vec<(u64, Option<Revoked>)>,
+    changes: Vec<Change>,
     /// `true` while the API shows its last change as pending.
     pub is_pending: bool,
 }
@@ -58,20 +67,21 @@ impl Certificate {
 
     /// The epoch of its last change; 0 before there is one.
     pub fn epoch(&self) -> u64 {
-        self.changes.last().map_or(0, |(epoch, _)| *epoch)
+        self.changes.last().map_or(0, |change| change.epoch)
+    }
+
+    /// The epoch of its last change in its account; 0 before there is one.
+    pub fn number(&self) -> u64 {
+        self.changes.last().map_or(0, |change| change.number)
     }
 
     pub fn revoked(&self) -> Option<Revoked> {
-        self.changes.last().and_then(|(_, revoked)| *revoked)
+        self.changes.last().and_then(|change| change.revoked)
     }
 
-    fn revoked_at(&self, epoch: u64) -> Option<Revoked> {
-        let known = self
-            .changes
-            .iter()
-            .rev()
-            .find(|(changed, _)| *changed <= epoch);
-        known.and_then(|(_, revoked)| *revoked)
+    fn revoked_at(&self, is_known: impl Fn(&Change) -> bool) -> Option<Revoked> {
+        let known = self.changes.iter().rev().find(|change| is_known(change));
+        known.and_then(|change| change.revoked)
     }
 
     /// The lists that hold it while it is revoked.
@@ -83,16 +93,35 @@ impl Certificate {
 #[derive(Default)]
 pub struct Model {
     pub certificates: Vec<Certificate>,
-    /// The number of accepted changes of the whole installation. A new CA is one.
-    pub epoch: u64,
+    /// The number of accepted changes of the whole installation.
+    epoch: u64,
+    /// That of each account.
+    numbers: [u64; 2],
 }
 
 impl Model {
-    pub fn change(&mut self, certificate: usize, to: Option<Revoked>) {
-        self.epoch += 1;
+    pub fn change(&mut self, certificate: usize, revoked: Option<Revoked>) {
+        let account = self.certificates[certificate].account;
+        self.change_of(account);
+        let (epoch, number) = (self.epoch, self.numbers[account]);
         let certificate = &mut self.certificates[certificate];
-        certificate.changes.push((self.epoch, to));
+        certificate.changes.push(Change {
+            epoch,
+            number,
+            revoked,
+        });
         certificate.is_pending = true;
+    }
+
+    /// Counts a change of an account. A new CA is one.
+    pub fn change_of(&mut self, account: usize) {
+        self.epoch += 1;
+        self.numbers[account] += 1;
+    }
+
+    /// The last epoch that the clients of an account see.
+    pub fn last_of(&self, account: usize) -> u64 {
+        self.numbers[account]
     }
 
     /// The entries of a CRL that claims `epoch`, without certificates that expired before
@@ -111,22 +140,28 @@ impl Model {
                     && one.kinds().contains(&kind)
                     && one.expires_on >= live_from
             })
-            .filter_map(|one| Some((*one.serial.as_bytes(), one.revoked_at(epoch)?)))
+            .filter_map(|one| {
+                let revoked = one.revoked_at(|change| change.epoch <= epoch)?;
+                Some((*one.serial.as_bytes(), revoked))
+            })
             .collect()
     }
 
-    /// The fingerprints of the certificates of an account that are revoked at `epoch`, without
-    /// those that expired before `live_from`.
+    /// The fingerprints of the certificates of an account that are revoked at its epoch `number`,
+    /// without those that expired before `live_from`.
     pub fn fingerprints(
         &self,
         account: usize,
-        epoch: u64,
+        number: u64,
         live_from: Timestamp,
     ) -> BTreeSet<String> {
         self.certificates
             .iter()
             .filter(|one| one.account == account && one.expires_on >= live_from)
-            .filter(|one| one.revoked_at(epoch).is_some())
+            .filter(|one| {
+                let revoked = one.revoked_at(|change| change.number <= number);
+                revoked.is_some()
+            })
             .map(|one| one.fingerprint.clone())
             .collect()
     }
