@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::boot::BootInstant;
 
-/// The least time between two acknowledgements over a longer time: 10 per second at most, whatever
-/// the changes do. An account may have a thousand points, and each acknowledgement is a write.
-pub const INTERVAL: Duration = Duration::from_millis(100);
+/// The least time between two acknowledgements over a longer time. With those that need not wait,
+/// each second has 10 at most, whatever the changes do. An account may have a thousand points, and
+/// each acknowledgement is a write.
+pub const INTERVAL: Duration = Duration::from_millis(125);
 
 /// The acknowledgements that need not wait after a quiet time: a few changes that an operator makes
 /// one after the other are reported without a pause.
@@ -47,6 +48,12 @@ mod tests {
             assert!(
                 each.into_iter().all(|two| two[0] + INTERVAL == two[1]),
                 "{sent:?}"
+            );
+            let second = Duration::from_secs(1);
+            let mut eleven = sent.windows(11);
+            assert!(
+                eleven.all(|some| some[10] - some[0] >= second),
+                "at most ten are in each second: {sent:?}"
             );
         }
     }
