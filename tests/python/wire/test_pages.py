@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from kit.harness import KEYS, REPOSITORY, Server, make_csr, openssl
@@ -44,6 +47,7 @@ EXECUTED = {
 EXCEPTIONS = {
     ("README.md", "cargo run --release -- serve"): "continuous integration runs its second line",
     ("docs/backup.md", "psql -v"): "test_operations.py runs the file on a restored database",
+    ("docs/check.md", "sqlite3"): "a test here executes its SQL without that program",
     ("docs/install.md", "podman build"): "no engine: test_deploy.py checks the file",
     ("docs/install.md", "cargo build"): "a release build takes minutes",
     ("docs/kubernetes.md", "kubectl apply -f"): "no cluster: test_deploy.py checks the objects",
@@ -90,6 +94,20 @@ def test_the_audit_log(first_start: Server) -> None:
     example = re.search(r"--expect (\S+)", prove)
     assert example
     run(first_start, prove.replace(example[1], heads[0]))
+
+
+def test_the_account_of_an_epoch(first_start: Server, csr: str) -> None:
+    """docs/check.md"""
+    api = first_start.api()
+    # The CA is the first change of the account.
+    made = api.issue(csr).result["id"]
+    for _ in range(3):
+        api.revoke(made)
+        api.restore(made)
+    program, file, sql = shlex.split(commands("docs/check.md")[1])
+    assert (program, file) == ("sqlite3", first_start.database.name)
+    with closing(sqlite3.connect(first_start.database)) as database:
+        assert database.execute(sql).fetchall() == [(first_start.made["account_id"], 7)]
 
 
 def test_rotations(first_start: Server) -> None:
