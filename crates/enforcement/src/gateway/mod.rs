@@ -114,6 +114,7 @@ impl Bound {
             full.count(0);
         }
         let gateway = Gateway::new(config, view, clock).map_err(StartError::File)?;
+        gateway.table.measure();
         Ok(Self {
             gateway: Arc::new(gateway),
             path,

@@ -450,6 +450,11 @@ impl Table {
         }
     }
 
+    /// Sets the gauges of open connections, which are visible from then on.
+    pub fn measure(&self) {
+        lock(&self.connections).measure();
+    }
+
     /// The number of open connections.
     pub fn len(&self) -> usize {
         lock(&self.connections).all.len()
