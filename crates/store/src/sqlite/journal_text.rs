@@ -391,7 +391,7 @@ impl JournaledChange {
     }
 }
 
-/// Returns the last field of a change, with its tab; nothing if there is no number.
+/// Returns the last field of a change, with its tab; an empty text without a number.
 fn number_text(number: Option<u64>) -> String {
     number.map_or_else(String::new, |number| format!("{number}\t"))
 }

@@ -14,7 +14,7 @@ use crate::audit::{AuditEvent, reason_text};
 use crate::db::{Db, Row, values};
 use crate::position::Position;
 use crate::schema::{EPOCH_GAPS, LOST_CERTIFICATES};
-use crate::verbs::account_epochs::{self, Stretch};
+use crate::verbs::account_epochs::{self, GAP_NUMBERS, Stretch};
 use crate::verbs::audit;
 use crate::verbs::counters::Shifts;
 use crate::verbs::indexing::Uncounted;
@@ -107,7 +107,7 @@ pub(super) async fn replay<D: Db>(
     db.execute(update, &values![until, !until]).await?;
     // Each earlier restore has given out numbers.
     let unknown = content.skipped.len() - before.len();
-    number_restore(db, until, (unknown as i64) << 32).await?;
+    number_restore(db, until, unknown as i64 * GAP_NUMBERS).await?;
     let update = "UPDATE store SET last_epoch = ?1, restored = FALSE WHERE \"only\" = 1";
     db.execute(update, &values![now.until]).await?;
     Ok(done)

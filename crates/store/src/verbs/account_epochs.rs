@@ -18,6 +18,9 @@ use crate::{LastEpochs, StoreError};
 /// (RFC 8259 §6).
 const NUMBERS_END: u64 = 1 << 53;
 
+/// The numbers that are left out at a gap of epochs. The statement of [`number`] has the value too.
+pub(crate) const GAP_NUMBERS: i64 = 1 << 32;
+
 /// Selects the number of an epoch in an account. The row ends with the last change of the account
 /// before the next row, so that a later epoch has the number of that change.
 macro_rules! select_number {

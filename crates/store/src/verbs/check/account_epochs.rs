@@ -7,9 +7,7 @@ use certgate_model::AccountId;
 use super::reading::{everything, single};
 use crate::StoreError;
 use crate::db::{Db, Row};
-
-/// The step at a gap of epochs.
-const JUMP: i64 = 1 << 32;
+use crate::verbs::account_epochs::GAP_NUMBERS;
 
 /// A row: the epochs of an account from `epoch` to `until`, and the number of the first.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +104,7 @@ fn is_possible(stretches: &[Stretch], last: i64, is_restored: bool) -> bool {
         let &[before, after] = pair else { return true };
         let next = before.last_number().saturating_add(1);
         let distance = after.number.saturating_sub(next);
-        let expected = if before.epoch == 0 { JUMP } else { 0 };
+        let expected = if before.epoch == 0 { GAP_NUMBERS } else { 0 };
         let is_dense = distance == expected || is_restored && distance >= 0;
         before.until < after.epoch && is_dense
     };
